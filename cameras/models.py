@@ -1,0 +1,83 @@
+"""A camera: where it is, how to log in, and how it has been answering."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from cameras import sealing
+from cameras.sources import SourceKind
+
+
+class CameraQuerySet(models.QuerySet["Camera"]):
+    def enabled(self) -> CameraQuerySet:
+        return self.filter(is_enabled=True)
+
+
+class Camera(models.Model):
+    """A network camera, or a folder that somebody else fills with pictures."""
+
+    class Kind(models.TextChoices):
+        RTSP = SourceKind.RTSP.value, "RTSP stream"
+        HTTP = SourceKind.HTTP.value, "HTTP snapshot"
+        MJPEG = SourceKind.MJPEG.value, "MJPEG stream"
+        FILES = SourceKind.FILES.value, "File or folder of pictures"
+
+    class Transport(models.TextChoices):
+        TCP = "tcp", "TCP"
+        UDP = "udp", "UDP"
+
+    class Health(models.TextChoices):
+        UNKNOWN = "unknown", "Not tried yet"
+        ONLINE = "online", "Online"
+        DEGRADED = "degraded", "Failing now and then"
+        OFFLINE = "offline", "Offline"
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.RTSP)
+    address = models.CharField(
+        max_length=500, help_text="Without user name and password: they have fields of their own."
+    )
+    transport = models.CharField(max_length=3, choices=Transport.choices, default=Transport.TCP)
+    username = models.CharField(max_length=150, blank=True, default="")
+    sealed_password = models.TextField(blank=True, default="", editable=False)
+    verify_tls = models.BooleanField("check the TLS certificate", default=True)
+    connect_timeout_s = models.FloatField(
+        default=5, validators=[MinValueValidator(0.5), MaxValueValidator(60)]
+    )
+    deadline_s = models.FloatField(
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(120)],
+        help_text="Seconds for one picture, connecting included; then the shot is given up.",
+    )
+    is_enabled = models.BooleanField("enabled", default=True)
+    notes = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    health = models.CharField(max_length=10, choices=Health.choices, default=Health.UNKNOWN, editable=False)
+    consecutive_failures = models.PositiveIntegerField(default=0, editable=False)
+    last_success_at = models.DateTimeField(null=True, editable=False)
+    last_failure_at = models.DateTimeField(null=True, editable=False)
+    last_error_code = models.CharField(max_length=60, default="", editable=False)
+    last_error = models.TextField(default="", editable=False)
+    image_count = models.PositiveIntegerField("pictures in total", default=0, editable=False)
+
+    objects = CameraQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def topic(self) -> str:
+        return f"camera.{self.pk}"
+
+    @property
+    def has_password(self) -> bool:
+        return bool(self.sealed_password)
+
+    def set_password(self, password: str) -> None:
+        """Seals `password`; an empty one removes it."""
+        self.sealed_password = sealing.seal(password) if password else ""

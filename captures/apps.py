@@ -1,0 +1,10 @@
+"""Django's entry for this app."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class CapturesConfig(AppConfig):
+    name = "captures"
+    verbose_name = "Timelapses and captures"

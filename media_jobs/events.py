@@ -1,0 +1,82 @@
+"""What happened, in words that clients know: a row for those who were away, a push for those who are here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+
+from media_jobs import clock, push
+from media_jobs.models import Event, MediaJob
+
+
+class EventType(StrEnum):
+    """Every type of event; docs/events.md describes the payloads."""
+
+    CAMERA_HEALTH_CHANGED = "camera_health_changed"
+    CAPTURE_STORED = "capture_stored"
+    CAPTURE_FAILED = "capture_failed"
+    CAPTURE_MISSED = "capture_missed"
+    THUMBNAIL_READY = "thumbnail_ready"
+    TIMELAPSE_STATE_CHANGED = "timelapse_state_changed"
+    SCHEDULER_WAS_DOWN = "scheduler_was_down"
+    JOB_CHANGED = "job_changed"
+    JOB_PROGRESS = "job_progress"
+    VIDEO_READY = "video_ready"
+    VIDEO_FAILED = "video_failed"
+
+
+def emit(type_: EventType, topic: str, payload: dict[str, Any], *, now: datetime | None = None) -> None:
+    """Records the event in the caller's transaction and pushes it after the commit."""
+    event = Event.objects.create(
+        topic=topic, type=type_.value, payload=payload, created_at=now or clock.now()
+    )
+    transaction.on_commit(lambda: push.push(topic, as_message(event)))
+
+
+def hint(type_: EventType, topic: str, payload: dict[str, Any]) -> None:
+    """Pushes what is not worth a row: the next one says it all again."""
+    push.push(topic, {"type": type_.value, "topic": topic, "payload": payload})
+
+
+def as_message(event: Event) -> dict[str, Any]:
+    """The form in which a client receives `event`."""
+    return {
+        "id": event.pk,
+        "type": event.type,
+        "topic": event.topic,
+        "at": event.created_at.isoformat(),
+        "payload": event.payload,
+    }
+
+
+def since(event_id: int, topics: list[str], *, limit: int = 1000) -> tuple[list[Event], bool]:
+    """The events after `event_id` on `topics` (the fleet follows all), oldest first, and whether they are all.
+
+    They are not all where the oldest ones have been forgotten or more than `limit` wait: the client then loads anew.
+    """
+    rows = Event.objects.filter(id__gt=event_id).order_by("id")
+    if push.FLEET not in topics:
+        rows = rows.filter(topic__in=topics)
+    found = list(rows[: limit + 1])
+    oldest = Event.objects.order_by("id").values_list("id", flat=True).first()
+    is_complete = len(found) <= limit and (oldest is None or event_id + 1 >= oldest)
+    return found[:limit], is_complete
+
+
+def job_payload(job: MediaJob, now: datetime) -> dict[str, Any]:
+    """What a page needs to draw one job's bar."""
+    return {
+        "id": str(job.pk),
+        "task": job.task,
+        "title": job.title,
+        "state": job.state,
+        "done": job.progress_done,
+        "total": job.progress_total,
+        "unit": job.progress_unit,
+        "percent": job.percent,
+        "eta_s": job.eta_s(now),
+        "error": job.error,
+    }

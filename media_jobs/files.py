@@ -1,0 +1,167 @@
+"""Files appear whole or not at all: written beside, flushed to the disk, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, Storage, default_storage
+
+from media_jobs.exceptions import StorageError, StorageFull, StorageUnwritable
+
+PART = ".part"
+
+
+class AtomicFileSystemStorage(FileSystemStorage):
+    """A folder whose files are never half there. An existing file of the same name is replaced."""
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        return name
+
+    def _save(self, name: str, content: File) -> str:
+        target = Path(self.path(name))
+        part = part_beside(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("xb") as file:
+                for chunk in content.chunks():
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            publish(part, target)
+        except OSError as error:
+            raise storage_error(error) from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        return name
+
+
+def part_beside(target: Path) -> Path:
+    """A name in the same folder that nobody else has and that no reader looks for."""
+    return target.with_name(f".{target.name}.{uuid4().hex[:8]}{PART}")
+
+
+def publish(part: Path, target: Path) -> None:
+    """Renames `part` to `target` and makes the rename last."""
+    part.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def storage_error(error: OSError) -> StorageError:
+    """What `error` means for the person who owns the disk."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StorageFull()
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT}:
+        return StorageUnwritable()
+    return StorageError(f"The storage refused the file: {error.strerror}.")
+
+
+def require_space(storage: Storage = default_storage) -> None:
+    """Raises StorageFull where less than the configured room is left; storages without a folder have room."""
+    folder = local_folder(storage)
+    if folder is None:
+        return
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < settings.MIN_FREE_BYTES:
+        raise StorageFull(
+            f"The disk is full: {free // 2**20} MB are free, {settings.MIN_FREE_BYTES // 2**20} MB are kept free."
+        )
+
+
+def local_folder(storage: Storage = default_storage) -> Path | None:
+    try:
+        return Path(storage.path(""))
+    except NotImplementedError:
+        return None
+
+
+def write(name: str, data: bytes) -> None:
+    """Stores `data` under `name`, whole. Raises StorageError."""
+    default_storage.save(name, ContentFile(data))
+
+
+def read(name: str) -> bytes:
+    """The whole content. Raises OSError where there is no such file."""
+    with default_storage.open(name, "rb") as file:
+        data: bytes = file.read()
+    return data
+
+
+def delete(*names: str) -> None:
+    """Removes what is there; what is gone already does not matter."""
+    for name in names:
+        if name:
+            default_storage.delete(name)
+
+
+@contextmanager
+def workshop(near: str) -> Iterator[Path]:
+    """A private folder for files in the making, on the storage's own disk where it has one; emptied afterwards.
+
+    `near` names the stored file that the work will become.
+    """
+    root = local_folder()
+    base: Path | None = None
+    if root is not None:
+        base = (root / near).parent
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error) from error
+    try:
+        folder = tempfile.mkdtemp(prefix=".work-", dir=base)
+    except OSError as error:
+        raise storage_error(error) from error
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def adopt(file: Path, name: str) -> None:
+    """Makes a finished local file the stored file `name`. Raises StorageError."""
+    root = local_folder()
+    if root is None:
+        with file.open("rb") as content:
+            default_storage.save(name, File(content))
+        return
+    target = root / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        publish(file, target)
+    except OSError as error:
+        raise storage_error(error) from error
+
+
+@contextmanager
+def local_copies(names: list[str], folder: Path) -> Iterator[list[Path]]:
+    """Local paths of stored files: the files themselves, or copies in `folder` where the storage is far away.
+
+    Raises OSError where one is missing.
+    """
+    root = local_folder()
+    if root is not None:
+        yield [root / name for name in names]
+        return
+    copies = []
+    for number, name in enumerate(names):
+        copy = folder / f"{number:06d}{Path(name).suffix}"
+        copy.write_bytes(read(name))
+        copies.append(copy)
+    yield copies

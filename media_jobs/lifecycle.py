@@ -1,0 +1,241 @@
+"""Every move of a job's state: compare-and-swap on the row, fenced by attempt. See the drawing on MediaJob."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from media_jobs import clock, outbox
+from media_jobs.events import EventType, emit, job_payload
+from media_jobs.models import MediaJob
+
+LEASE = timedelta(seconds=60)
+State = MediaJob.State
+
+
+def record(
+    task: str,
+    *,
+    key: str,
+    topic: str,
+    title: str,
+    args: dict[str, Any],
+    requested_by: str = "clock",
+    priority: int = MediaJob.Priority.MEDIUM,
+    max_attempts: int = 3,
+    total: int = 0,
+    unit: str = "frames",
+) -> tuple[MediaJob, bool]:
+    """Writes the wish for work in the caller's transaction; it is sent after the commit.
+
+    Returns the job and whether it is new: the same wish (task, key) that is active already is the same job.
+    """
+    now = clock.now()
+    active = MediaJob.objects.active().filter(task=task, key=key)
+    existing = active.first()
+    if existing is not None:
+        return _hasten(existing, priority), False
+    context = structlog.contextvars.get_contextvars()
+    try:
+        with transaction.atomic():
+            job = MediaJob.objects.create(
+                task=task,
+                key=key,
+                topic=topic,
+                title=title,
+                args=args,
+                requested_by=requested_by,
+                priority=priority,
+                max_attempts=max_attempts,
+                requested_at=now,
+                run_after=now,
+                progress_total=total,
+                progress_unit=unit,
+                correlation_id=str(context.get("correlation_id") or context.get("request_id") or ""),
+            )
+    except IntegrityError:
+        return active.get(), False
+    _tell(job, now)
+    outbox.send_after_commit([job])
+    return job, True
+
+
+def claim(job_id: UUID | str, *, worker: str) -> MediaJob | None:
+    """Takes the job for `worker`, or None where it is not to be had: done, taken, cancelled, not due."""
+    now = clock.now()
+    with transaction.atomic():
+        won = MediaJob.objects.filter(
+            pk=job_id, state=State.QUEUED, cancel_requested=False, run_after__lte=now
+        ).update(
+            state=State.RUNNING,
+            attempt=F("attempt") + 1,
+            lease_until=now + LEASE,
+            worker=worker,
+            started_at=now,
+            error="",
+            error_code="",
+        )
+        if not won:
+            return None
+        job = MediaJob.objects.get(pk=job_id)
+        _tell(job, now)
+    return job
+
+
+def renew(job: MediaJob, *, done: int, total: int) -> bool:
+    """Lengthens the lease and notes the progress. False where the work is to stop: cancelled, or taken over."""
+    now = clock.now()
+    held = _held(job).update(lease_until=now + LEASE, progress_done=done, progress_total=total)
+    if not held:
+        return False
+    job.progress_done, job.progress_total = done, total
+    return not MediaJob.objects.filter(pk=job.pk, cancel_requested=True).exists()
+
+
+def finish(job: MediaJob, result: dict[str, Any]) -> bool:
+    """running -> done. False where somebody else holds the job by now."""
+    return _end(job, State.DONE, result=result, progress_done=job.progress_total)
+
+
+def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = None) -> bool:
+    """running -> failed, or back to queued where trying again can help and an attempt is left."""
+    if retry_in_s is None or job.attempt >= job.max_attempts:
+        return _end(job, State.FAILED, error=message, error_code=code)
+    now = clock.now()
+    with transaction.atomic():
+        held = _held(job).update(
+            state=State.QUEUED,
+            run_after=now + timedelta(seconds=retry_in_s),
+            sent_at=None,
+            lease_until=None,
+            error=message,
+            error_code=code,
+        )
+        if held:
+            job.refresh_from_db()
+            _tell(job, now)
+    return bool(held)
+
+
+def end_cancelled(job: MediaJob) -> bool:
+    """running -> cancelled: the work has stopped."""
+    return _end(job, State.CANCELLED)
+
+
+def wait(job: MediaJob, others: Sequence[MediaJob]) -> None:
+    """running -> waiting, until all `others` have ended; it is then queued again and claimed anew.
+
+    The work before the wait was no failed attempt, so it is not counted.
+    """
+    with transaction.atomic():
+        held = _held(job).update(
+            state=State.WAITING, lease_until=None, attempt=F("attempt") - 1, sent_at=None
+        )
+        if not held:
+            return
+        job.needs.set(others)
+    # In a transaction of its own: one that ended meanwhile saw no one waiting, so we look after it.
+    wake([job.pk])
+
+
+def wake(job_ids: Sequence[UUID]) -> None:
+    """waiting -> queued for those whose needs have all ended."""
+    now = clock.now()
+    with transaction.atomic():
+        for job in MediaJob.objects.filter(pk__in=job_ids, state=State.WAITING):
+            if job.needs.active().exists():  # type: ignore[attr-defined]
+                continue
+            if MediaJob.objects.filter(pk=job.pk, state=State.WAITING).update(
+                state=State.QUEUED, run_after=now
+            ):
+                outbox.send_after_commit([job])
+
+
+def cancel(job: MediaJob) -> bool:
+    """Ends a job that nobody works on, asks a running one to stop; what only it waited for goes with it.
+
+    False where it had ended already.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        ended = MediaJob.objects.filter(pk=job.pk, state__in=[State.QUEUED, State.WAITING]).update(
+            state=State.CANCELLED, cancel_requested=True, finished_at=now
+        )
+        asked = MediaJob.objects.filter(pk=job.pk, state=State.RUNNING).update(cancel_requested=True)
+        job.refresh_from_db()
+        if ended:
+            _tell(job, now)
+            _after_end(job)
+        for need in job.needs.active():  # type: ignore[attr-defined]
+            if not need.needed_by.active().exclude(pk=job.pk).exists():
+                cancel(need)
+    return bool(ended or asked)
+
+
+def release(worker: str) -> int:
+    """Takes back what a former process of this name held: called when the worker starts. Returns how many."""
+    return _take_back(MediaJob.objects.filter(state=State.RUNNING, worker=worker))
+
+
+def reap(now: datetime) -> int:
+    """Takes back the jobs whose lease has run out, and wakes those who wait for nobody. Returns how many."""
+    taken = _take_back(MediaJob.objects.lost(now))
+    wake(list(MediaJob.objects.filter(state=State.WAITING).values_list("pk", flat=True)))
+    return taken
+
+
+def prune(before: datetime, *, limit: int = 5000) -> int:
+    """Forgets jobs that ended before `before`. Returns how many."""
+    old = MediaJob.objects.ended().filter(finished_at__lt=before).values_list("pk", flat=True)[:limit]
+    return MediaJob.objects.filter(pk__in=list(old)).delete()[0]
+
+
+def _take_back(rows: Any) -> int:
+    taken = 0
+    for job in rows:
+        if job.cancel_requested:
+            taken += end_cancelled(job)
+        else:
+            taken += fail(job, "The worker went away.", code="worker_lost", retry_in_s=0)
+            if job.state == State.QUEUED:
+                outbox.send_after_commit([job])
+    return taken
+
+
+def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
+    now = clock.now()
+    with transaction.atomic():
+        if not _held(job).update(state=state, finished_at=now, lease_until=None, **fields):
+            return False
+        job.refresh_from_db()
+        _tell(job, now)
+        _after_end(job)
+    return True
+
+
+def _after_end(job: MediaJob) -> None:
+    """Those who waited for this one are looked at once its end is true."""
+    waiting = list(job.needed_by.filter(state=State.WAITING).values_list("pk", flat=True))
+    if waiting:
+        transaction.on_commit(lambda: wake(waiting))
+
+
+def _held(job: MediaJob) -> Any:
+    return MediaJob.objects.filter(pk=job.pk, state=State.RUNNING, attempt=job.attempt)
+
+
+def _hasten(job: MediaJob, priority: int) -> MediaJob:
+    if priority < job.priority:
+        MediaJob.objects.filter(pk=job.pk).update(priority=priority)
+        job.priority = priority
+    return job
+
+
+def _tell(job: MediaJob, now: datetime) -> None:
+    emit(EventType.JOB_CHANGED, job.topic, job_payload(job, now), now=now)

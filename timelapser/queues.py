@@ -1,0 +1,92 @@
+"""WHERE: which queue a task waits in, and which pool of workers serves it. Imports nothing, so anybody may read it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+PLANNER = "planner"
+CAPTURE = "capture"
+THUMBNAIL = "thumbnail"
+VIDEO = "video"
+UPKEEP = "upkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One kind of worker: the queues it serves and how it runs."""
+
+    name: str
+    queues: tuple[str, ...]
+    kind: str  # a Celery pool: "threads" for waiting on cameras, "prefork" for computing
+    concurrency: int
+    options: tuple[str, ...] = field(default=())
+    nice: int = 0
+
+
+# Threads wait for cameras: 32 captures in flight take 87 MB where processes take 1,484 MB. The planner has a worker
+# of its own that nothing else can fill. Renders are niced, so that they never delay a capture.
+POOLS: dict[str, Pool] = {
+    pool.name: pool
+    for pool in (
+        Pool("planner", (PLANNER,), "prefork", 1),
+        Pool("capture", (CAPTURE,), "threads", 16),
+        Pool("thumbnail", (THUMBNAIL,), "prefork", 1, ("--disable-prefetch",)),
+        Pool("video", (VIDEO,), "prefork", 2, ("--disable-prefetch",), nice=10),
+        Pool("upkeep", (UPKEEP,), "prefork", 1),
+    )
+}
+
+# A small board: one process for the clock's hand, one for everything that it sets going.
+SMALL_POOLS: dict[str, Pool] = {
+    pool.name: pool
+    for pool in (
+        Pool("planner", (PLANNER,), "prefork", 1),
+        Pool("everything", (CAPTURE, THUMBNAIL, UPKEEP, VIDEO), "threads", 6, nice=5),
+    )
+}
+
+QUEUES: tuple[str, ...] = tuple(queue for pool in POOLS.values() for queue in pool.queues)
+
+# Every task has its line here; tests/test_architecture.py says which one has not.
+QUEUE_OF_TASK: dict[str, str] = {
+    "captures.plan": PLANNER,
+    "media_jobs.dispatch": UPKEEP,
+    "media_jobs.reap": UPKEEP,
+    "media_jobs.prune": UPKEEP,
+    "captures.take": CAPTURE,
+    "captures.sweep": UPKEEP,
+    "captures.account": UPKEEP,
+    "captures.make_thumbnails": THUMBNAIL,
+    "cameras.test_connection": CAPTURE,
+    "videos.follow": UPKEEP,
+    "videos.render": VIDEO,
+    "videos.encode_segment": VIDEO,
+    "videos.tidy": UPKEEP,
+}
+
+
+def worker_command(pool: Pool) -> list[str]:
+    """The command that starts `pool`'s worker; the supervisor, compose and the tests all run this one."""
+    return [
+        *(["nice", "-n", str(pool.nice)] if pool.nice else []),
+        sys.executable if sys.executable else "python",
+        "-m",
+        "celery",
+        "-A",
+        "celery_app",
+        "worker",
+        "--hostname",
+        f"{pool.name}@%h",
+        "--pool",
+        pool.kind,
+        "--concurrency",
+        str(pool.concurrency),
+        "--queues",
+        ",".join(pool.queues),
+        "--without-gossip",
+        "--without-mingle",
+        "--loglevel",
+        "INFO",
+        *pool.options,
+    ]

@@ -1,0 +1,47 @@
+"""WHEN: the fixed entries of the clock, the only periods in the system. `manage.py sync_schedule` hands them to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that beat sets going, again and again."""
+
+    task: str
+    every_s: int
+    why: str
+
+    @property
+    def name(self) -> str:
+        return f"timelapser: {self.task}"
+
+    @property
+    def expires_s(self) -> float:
+        """A late message is dropped before the next one comes: two seconds of life for a second's entry."""
+        return 2 if self.every_s == 1 else self.every_s * 0.9
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "captures.plan",
+        1,
+        "The hand of the clock: claims the slots of the coming second and sends each at its instant.",
+    ),
+    Entry(
+        "captures.sweep",
+        5,
+        "Gives up owed captures whose grace has passed, and sends again what was lost within it.",
+    ),
+    Entry("captures.account", 10, "Writes the slots of a silent scheduler into the ledger as missed."),
+    Entry("videos.follow", 2, "Asks for the tail of each following film whose timelapse has new pictures."),
+    Entry(
+        "media_jobs.dispatch",
+        10,
+        "Sends jobs that were recorded but never reached their queue, or are due again.",
+    ),
+    Entry("media_jobs.reap", 30, "Takes back jobs whose worker has gone."),
+    Entry("videos.tidy", 300, "Deletes film files and segments that nothing refers to any more."),
+    Entry("media_jobs.prune", 3600, "Forgets old events, ended jobs and previews."),
+)

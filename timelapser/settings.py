@@ -1,0 +1,286 @@
+"""Every setting, read from the environment; the defaults start a working system in ./data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from timelapser import env
+from timelapser.queues import QUEUE_OF_TASK, QUEUES
+from timelapser.secrets import drop_secrets, key_from
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env.folder("TIMELAPSER_DATA", BASE_DIR / "data")
+DEBUG = env.flag("TIMELAPSER_DEBUG", default=False)
+
+# --- secrets: from the environment, a file, or made once in the data folder (0600) --------------------------------
+SECRET_KEY = env.text("TIMELAPSER_SECRET_KEY") or key_from(DATA_DIR / "secret_key")
+# Newest first; older ones still open what they sealed.
+SEALING_KEYS = [
+    key.strip()
+    for key in (env.text("TIMELAPSER_SEALING_KEYS") or key_from(DATA_DIR / "sealing_key")).split(",")
+    if key.strip()
+]
+
+ALLOWED_HOSTS = env.words("TIMELAPSER_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("TIMELAPSER_CSRF_ORIGINS", [])
+BEHIND_HTTPS = env.flag("TIMELAPSER_HTTPS", default=False)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_celery_beat",
+    "django_structlog",
+    "media_jobs",
+    "cameras",
+    "captures",
+    "videos",
+    "timelapser",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "timelapser.security.ContentSecurityPolicy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+]
+
+ROOT_URLCONF = "timelapser.urls"
+ASGI_APPLICATION = "timelapser.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- truth ------------------------------------------------------------------------------------------------------
+DATABASE_URL = env.text("TIMELAPSER_DATABASE_URL") or f"sqlite:///{DATA_DIR / 'timelapser.sqlite3'}"
+DATABASES: dict[str, Any] = {"default": environ.Env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Measured: 0 of 230 writes failed with four writers, where Django's defaults failed 34.
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA journal_size_limit=27103364;"
+        ),
+    }
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+else:
+    raise ImproperlyConfigured("TIMELAPSER_DATABASE_URL must start with sqlite:// or postgresql://")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- broker and live updates ------------------------------------------------------------------------------------
+REDIS = env.RedisAddress.parse(env.text("TIMELAPSER_REDIS_URL") or "redis://localhost:6379/0")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS.channels], "prefix": env.text("TIMELAPSER_CHANNEL_PREFIX", "timelapser")},
+    },
+}
+
+CELERY_BROKER_URL = REDIS.broker
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+CELERY_RESULT_EXPIRES = None
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "global_keyprefix": env.text("TIMELAPSER_BROKER_PREFIX", ""),
+}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_TASK_DEFAULT_QUEUE = "upkeep"
+CELERY_TASK_QUEUES = {queue: {"exchange": queue, "routing_key": queue} for queue in QUEUES}
+CELERY_TASK_ROUTES = {task: {"queue": queue} for task, queue in QUEUE_OF_TASK.items()}
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+
+# --- time and words ---------------------------------------------------------------------------------------------
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+LANGUAGE_CODE = "en-us"
+DEFAULT_TIME_ZONE = env.text("TIMELAPSER_TIME_ZONE", "UTC")
+
+# --- files ------------------------------------------------------------------------------------------------------
+MEDIA_ROOT = env.folder("TIMELAPSER_MEDIA", DATA_DIR / "media")
+STATIC_URL = "static/"
+STATIC_ROOT = env.folder("TIMELAPSER_STATIC", DATA_DIR / "static")
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "media_jobs.files.AtomicFileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+# --- who may do what --------------------------------------------------------------------------------------------
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_HTTPS else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["media_jobs.roles.RolePermission"],
+    "DEFAULT_PAGINATION_CLASS": "media_jobs.paging.Pages",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "rest_framework.filters.OrderingFilter",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": env.text("TIMELAPSER_RATE_ANONYMOUS", "60/min"),
+        "user": env.text("TIMELAPSER_RATE_USER", "1200/min"),
+        "login": env.text("TIMELAPSER_RATE_LOGIN", "10/min"),
+    },
+    "EXCEPTION_HANDLER": "timelapser.problems.problem_details",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Timelapser",
+    "DESCRIPTION": "Photographs for months, unattended, and always has the film ready.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+UNFOLD = {
+    "SITE_TITLE": "Timelapser",
+    "SITE_HEADER": "Timelapser",
+    "SITE_SYMBOL": "photo_camera",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": True,
+}
+
+# --- the product's own numbers (docs/configuration.md) -----------------------------------------------------------
+ALLOW_LOOPBACK_CAMERAS = env.flag("TIMELAPSER_ALLOW_LOOPBACK_CAMERAS", default=False)
+# Folders below which a camera of the kind "files" may read.
+CAMERA_FOLDERS = [Path(folder) for folder in env.words("TIMELAPSER_CAMERA_FOLDERS", [])]
+CAPTURES_PER_HOST = env.whole("TIMELAPSER_CAPTURES_PER_HOST", 4)
+MIN_FREE_BYTES = env.whole("TIMELAPSER_MIN_FREE_MB", 200) * 1024 * 1024
+SEGMENT_FRAMES = env.whole("TIMELAPSER_SEGMENT_FRAMES", 60)
+ENCODER_THREADS = env.whole("TIMELAPSER_ENCODER_THREADS", 1)
+KEEP_JOBS_DAYS = env.whole("TIMELAPSER_KEEP_JOBS_DAYS", 30)
+KEEP_EVENTS_HOURS = env.whole("TIMELAPSER_KEEP_EVENTS_HOURS", 24)
+
+# --- logs: JSON or console, one request id from the click to the ffmpeg line ---------------------------------------
+LOG_JSON = env.flag("TIMELAPSER_LOG_JSON", default=False)
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                drop_secrets,
+                structlog.processors.JSONRenderer()
+                if LOG_JSON
+                else structlog.dev.ConsoleRenderer(colors=False),
+            ],
+            "foreign_pre_chain": _SHARED,
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("TIMELAPSER_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.filter_by_level,
+        *_SHARED[1:],
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
