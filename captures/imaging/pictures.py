@@ -1,0 +1,115 @@
+"""Is it a picture, how large, and whole?"""
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from captures.imaging.errors import BrokenPicture
+
+Pixels = npt.NDArray[np.uint8]  # (height, width, 3), BGR, or (height, width) for grey
+
+MAX_PIXELS = 100_000_000  # three times 8K; above it is a decompression bomb, 400 MB when decoded
+MAX_SIDE_PX = 32_767  # OpenCV's remapping and the film encoders go no further
+JPEG_QUALITY = 90
+_ORIENTATION = 0x0112  # EXIF 2.3, 4.6.4 A
+_TURNED = (5, 6, 7, 8)  # orientations that swap width and height
+_GREY_TAIL_RATIO = 0.1  # of the rows; what a decoder paints where the data stopped (b1: 53-68 %)
+
+# The classes and not Image.open: it warns about large pictures, and only after having looked through all
+# formats.
+_READERS: dict[bytes, tuple[str, type[ImageFile.ImageFile]]] = {
+    b"\xff\xd8\xff": ("JPEG", JpegImagePlugin.JpegImageFile),
+    b"\x89PNG\r\n\x1a\n": ("PNG", PngImagePlugin.PngImageFile),
+    b"RIFF": ("WEBP", WebPImagePlugin.WebPImageFile),
+}
+# What Pillow raises for bytes that are not what they say; SyntaxError is its word for "not this format".
+_UNREADABLE = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError,
+    struct.error, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """Width and height in pixels as it is to be looked at (EXIF orientation applied); JPEG, PNG or WEBP."""
+
+    width: int
+    height: int
+    format: str
+
+
+def read_header(data: bytes) -> PictureFacts:
+    """Format and size from the first bytes; decodes nothing (about 0.1 ms). Raises BrokenPicture."""
+    return _facts(*_opened(data))
+
+
+def inspect_picture(data: bytes) -> PictureFacts:
+    """Make sure that all of it decodes. Raises BrokenPicture with the reason.
+
+    A JPEG is decoded once at an eighth of its size, strictly: that reads every coded bit, so it finds what
+    the full decode finds (truncation, missing end marker, broken stream), at half its cost. A file that was
+    cut and closed again decodes everywhere; the flat grey that decoders paint below the cut is looked for in
+    the same pixels. Garbage after the end of the picture is tolerated: many cameras append something.
+    """
+    kind, image = _opened(data)
+    try:
+        facts = _facts(kind, image)
+        if kind == "JPEG":
+            image.draft("", (max(1, image.width // 8), max(1, image.height // 8)))
+        image.load()
+    except _UNREADABLE as error:
+        raise BrokenPicture(f"not whole: {error}") from error
+    if kind == "JPEG" and (ratio := _grey_tail(image)) >= _GREY_TAIL_RATIO:
+        raise BrokenPicture(f"not whole: the lower {ratio:.0%} is the flat grey of missing data")
+    return facts
+
+
+def encode_jpeg(pixels: Pixels, quality: int = JPEG_QUALITY) -> bytes:
+    """JPEG bytes of BGR or grey pixels. Raises ValueError for anything else."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise ValueError(f"pixels must be uint8 BGR or grey, not {pixels.dtype} {pixels.shape}")
+    is_encoded, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not is_encoded:
+        raise ValueError(f"these pixels cannot be a JPEG: {pixels.shape}")
+    return encoded.tobytes()
+
+
+def _opened(data: bytes) -> tuple[str, ImageFile.ImageFile]:
+    if not data:
+        raise BrokenPicture("no bytes")
+    for signature, (kind, reader) in _READERS.items():
+        if data.startswith(signature):
+            try:
+                return kind, reader(io.BytesIO(data))
+            except _UNREADABLE as error:
+                raise BrokenPicture(f"not a readable {kind}: {error}") from error
+    raise BrokenPicture("not a JPEG, PNG or WebP picture")
+
+
+def _facts(kind: str, image: ImageFile.ImageFile) -> PictureFacts:
+    width, height = image.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
+        raise BrokenPicture(f"absurdly large: {width} x {height}")
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except _UNREADABLE:
+        orientation = 1  # broken EXIF does not make a broken picture
+    if orientation in _TURNED:
+        width, height = height, width
+    return PictureFacts(width, height, kind)
+
+
+def _grey_tail(image: Image.Image) -> float:
+    """Share of the rows at the bottom that are exactly mid-grey (128, JPEG's zero); 0 if all rows are."""
+    pixels = np.asarray(image)
+    rows = pixels.reshape(pixels.shape[0], -1)
+    is_grey = (rows == 128).all(axis=1)
+    if is_grey.all():
+        return 0.0
+    return float(np.argmin(is_grey[::-1])) / len(is_grey)

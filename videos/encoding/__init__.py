@@ -1,0 +1,1 @@
+"""Frames become segments, segments become films. Values and files in, files and facts out; no Django."""
