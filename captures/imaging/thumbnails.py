@@ -85,7 +85,7 @@ def decode_at_least(data: bytes, width: int, height: int) -> Pixels:
 
 
 def _shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Cubic for small steps, where area averaging blurs (SSIM 0.992 to 0.986); area where cubic would alias."""
+    """Cubic for small steps, where area blurs (SSIM 0.992 to 0.986); area where cubic would alias."""
     if pixels.shape[1::-1] == size:
         return pixels
     is_small_step = pixels.shape[1] < 1.5 * size[0]

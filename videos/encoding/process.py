@@ -94,9 +94,8 @@ class Ffmpeg:
         assert self._child.stdout is not None  # noqa: S101
         assert self._child.stderr is not None  # noqa: S101
         self._stdin, self._stdout, self._stderr = self._child.stdin, self._child.stdout, self._child.stderr
-        with contextlib.suppress(
-            OSError
-        ):  # a larger pipe saves wake-ups; unprivileged users have a budget for it
+        # A larger pipe saves wake-ups; unprivileged users have a budget for it.
+        with contextlib.suppress(OSError):
             fcntl.fcntl(self._stdin, _F_SETPIPE_SZ, _CHUNK_BYTES)
         self._selector = selectors.DefaultSelector()
         for pipe, events in (
@@ -180,7 +179,7 @@ class Ffmpeg:
         raise self._failure()
 
     def _exchange(self, *, writing: bool, timeout_s: float = POLL_S) -> bool:
-        """Drain what the child says. True if stdin takes bytes (writing) or anything was read (not writing)."""
+        """Drain what the child says. True if stdin takes bytes (writing) or if anything was read (else)."""
         is_writable = has_read = False
         for key, _ in self._selector.select(timeout_s):
             if key.fileobj is self._stdin:

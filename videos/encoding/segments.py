@@ -15,7 +15,7 @@ from videos.encoding.verify import check_segment
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """`omitted`: positions (from 0) of the given frames that were missing or broken; `duration` in exact seconds."""
+    """`omitted`: positions (from 0) of the given frames that were missing or broken; `duration` in s."""
 
     frame_count: int
     omitted: tuple[int, ...]
