@@ -1,0 +1,60 @@
+"""What most tests share: a media folder of their own, one user of each role, a client for each."""
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from tests.factories import make_user
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(settings, tmp_path):
+    """No test sees the files of another; passwords are hashed quickly."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def viewer(db):
+    return make_user("vera", role="viewer")
+
+
+@pytest.fixture
+def operator(db):
+    return make_user("otto", role="operator")
+
+
+@pytest.fixture
+def admin(db):
+    return make_user("ada", role="admin")
+
+
+@pytest.fixture
+def superuser(db):
+    return make_user("root", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def api():
+    """A function: the API's client, logged in as `user` or as nobody."""
+
+    def log_in(user=None):
+        client = APIClient()
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def pages():
+    """A function: a browser without a screen, logged in as `user` or as nobody."""
+
+    def log_in(user=None):
+        client = Client()
+        if user is not None:
+            client.force_login(user)
+        return client
+
+    return log_in
