@@ -164,11 +164,11 @@ def check_ip(address: str, *, allow_loopback: bool) -> None:
 
 
 def check_resolved(host: str, port: int, *, allow_loopback: bool) -> list[str]:
-    """The IP addresses of a host, each allowed; raises NameNotFound, AddressRefused. May block on the name server.
+    """The IP addresses of a host, each allowed; raises NameNotFound, AddressRefused. May block on DNS.
 
-    The sources connect to the very addresses returned here, so that a name cannot change its mind between check
-    and connection (DNS rebinding). What remains: addresses that the network itself redirects, and further
-    connections that a camera names in its answers for UDP, which go to the same host.
+    The sources connect to the very addresses returned here, so that a name cannot change its mind between
+    check and connection (DNS rebinding). What remains: an RTSP camera's redirect and the address that it
+    names for UDP are followed by FFmpeg without this check, with RTSP and RTP only.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -19,7 +19,7 @@ from cameras.sources.errors import (
 
 
 def resolve(host: str, port: int, deadline: Deadline, *, allow_loopback: bool) -> list[str]:
-    """The allowed IP addresses of a host; raises NameNotFound (also when the name server hangs), AddressRefused."""
+    """The allowed addresses of a host; raises AddressRefused, and NameNotFound also when DNS hangs."""
     return call_within(
         deadline, partial(check_resolved, host, port, allow_loopback=allow_loopback), late=NameNotFound
     )

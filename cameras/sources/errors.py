@@ -76,7 +76,9 @@ class ReadTimedOut(SourceError):
     """The camera took the connection, but no whole picture came in time."""
 
     code = "read_timed_out"
-    advice = "The camera may be overloaded or the network slow: restart it, use a smaller stream, or allow more time."
+    advice = (
+        "The camera may be overloaded or the network slow: restart it, use a smaller stream, allow more time."
+    )
 
 
 class NoKeyFrame(ReadTimedOut):
@@ -84,7 +86,7 @@ class NoKeyFrame(ReadTimedOut):
 
     code = "no_key_frame"
     advice = (
-        "Set a shorter key frame interval (GOP, I-frame interval) in the camera, use TCP, or allow more time. "
+        "Set a shorter key frame interval (GOP, I-frame interval) in the camera, use TCP, allow more time. "
         "A network that loses packets looks the same."
     )
 
@@ -93,7 +95,9 @@ class TlsRefused(SourceError):
     """No encrypted connection: the certificate or the handshake was not accepted."""
 
     code = "tls_refused"
-    advice = "Cameras often carry self-made certificates: switch off the check for this camera, or install a valid one."
+    advice = (
+        "Many cameras have self-made certificates: switch off the check for this one, or install a valid one."
+    )
     is_retryable = False
 
 
@@ -101,7 +105,7 @@ class LoginRefused(SourceError):
     """The camera did not accept the user name and password."""
 
     code = "login_refused"
-    advice = "Check user name and password; many cameras have a separate account for streams, and lock after failures."
+    advice = "Check user name and password; streams may have an account of their own, and accounts are locked for a while."
     is_retryable = False
 
 

@@ -16,7 +16,7 @@ ENDINGS = frozenset({".jpg", ".jpeg", ".jpe", ".png"})
 class FilesSource(Source):
     def read(self) -> Still:
         deadline = Deadline(self.settings.deadline_s)
-        # Network drives can hang in the kernel, where nothing ends them: hence a thread that can be left behind.
+        # Network drives can hang in the kernel, where nothing ends them: a thread that can be left behind.
         encoded = call_within(deadline, self._read_file)
         if not encoded:
             raise BrokenPicture("The file is empty; it may just be being written.")

@@ -3,7 +3,7 @@
 import select
 import socket
 import ssl
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from cameras.sources.errors import (
 from cameras.sources.pictures import read_picture_facts
 
 MAX_REDIRECTS = 3
+MAX_DRAINED_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def _typed(error: Exception) -> SourceError:
 
 
 def _follow(settings: SourceSettings) -> httpx.Response:
-    """Sends the request and its successors until an answer is no redirect; each hop obeys the address policy."""
+    """The first answer that is no redirect; each hop obeys the address policy."""
     client = _client(verify_tls=settings.verify_tls, allow_loopback=settings.allow_loopback)
     request = client.build_request("GET", settings.address)
     origin = _origin(request.url)
@@ -113,25 +114,26 @@ def _send(
     answer = client.send(request, stream=True)
     if answer.status_code != 401 or not has_login:
         return answer
-    challenges = [challenge.lower() for challenge in answer.headers.get_list("www-authenticate")]
-    auth: httpx.Auth = httpx.BasicAuth(settings.username, settings.password)
-    if any(challenge.startswith("digest") for challenge in challenges):
-        auth = httpx.DigestAuth(settings.username, settings.password)
-    steps = auth.auth_flow(request)
-    again = next(steps)
-    if isinstance(auth, httpx.DigestAuth):
-        again = _answer_challenge(steps, answer)
-    _drain(answer)
+    try:
+        again = _with_login(request, answer, settings)
+        _drain(answer)
+    finally:
+        answer.close()
     return client.send(again, stream=True)
 
 
-def _answer_challenge(
-    steps: Generator[httpx.Request, httpx.Response, None], answer: httpx.Response
-) -> httpx.Request:
+def _with_login(request: httpx.Request, answer: httpx.Response, settings: SourceSettings) -> httpx.Request:
+    challenges = [challenge.lower() for challenge in answer.headers.get_list("www-authenticate")]
+    request.headers.encoding = "utf-8"  # of user names; httpx takes ASCII
+    if not any(challenge.startswith("digest ") for challenge in challenges):
+        return next(httpx.BasicAuth(settings.username, settings.password).auth_flow(request))
+    steps = httpx.DigestAuth(settings.username, settings.password).auth_flow(request)
+    next(steps)
     try:
         return steps.send(answer)
-    except (StopIteration, KeyError, ValueError):
-        raise LoginRefused("The camera asks for a kind of login that is not known.") from None
+    except (httpx.ProtocolError, KeyError, ValueError, NotImplementedError):
+        pass
+    raise LoginRefused("The camera asks for a kind of digest login that is not known.")
 
 
 def _drain(answer: httpx.Response) -> None:

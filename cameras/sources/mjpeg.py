@@ -45,7 +45,7 @@ def _read_boundary(content_type: str) -> bytes:
 
 
 class Parts:
-    """Cuts a multipart stream (RFC 2046) into bodies as bytes arrive; by length where told, else by boundary."""
+    """Cuts a multipart stream (RFC 2046) into bodies by length where told, else by boundary."""
 
     def __init__(self, boundary: bytes, max_bytes: int) -> None:
         self._mark = b"--" + boundary

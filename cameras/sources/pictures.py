@@ -1,4 +1,4 @@
-"""What encoded pictures say about themselves: kind, size, and whether their end is there. Nothing is decoded."""
+"""What encoded pictures say about themselves: kind, size, and whether their end is there. No decoding."""
 
 import struct
 from dataclasses import dataclass

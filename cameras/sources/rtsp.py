@@ -1,9 +1,9 @@
 """One key frame of a camera's RTSP stream, by FFmpeg's libraries in this process (PyAV).
 
-FFmpeg's own time-outs see traffic and never end where packets are lost and no key frame completes. PyAV asks
-for its time-out anew, by `float()`, for each packet that is asked for: it is given an object that answers with
-what is left of the deadline, and only one packet is asked for at a time. So every wait inside of FFmpeg ends
-with the deadline, and no thread or process has to be killed.
+FFmpeg's own time-outs see traffic and never end where packets are lost and no key frame completes. PyAV
+reads its time-out anew, by `float()`, at each start of `demux()`: it is given an object that answers with what
+is left of the deadline, and is started for each packet. So every wait inside of FFmpeg ends with the deadline,
+and no thread or process has to be killed.
 
 FFmpeg wants the login inside of the address, and writes that address into its errors and reprs. None of them
 leaves this module: failures are turned into values here and raised without trace or context.
@@ -18,10 +18,12 @@ import av
 import av.error
 import av.logging
 import certifi
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from cameras.addresses import host_and_port
 from cameras.sources.connect import connect, resolve, start_tls, tls_context
@@ -100,7 +102,7 @@ class _Attempt:
         options = {
             "rtsp_transport": "tcp" if secure else self._settings.transport,
             "allowed_media_types": "video",
-            # Measured: half the time and CPU of the defaults. Never `fflags=nobuffer`: it loses the key frame.
+            # Measured: half the time and CPU of the defaults. Never fflags=nobuffer: it loses key frames.
             "analyzeduration": "0",
             "probesize": "32",
             "user_agent": "timelapser",
@@ -159,7 +161,7 @@ class _Attempt:
             if frame.is_corrupt:
                 self._broken += 1
                 continue
-            pixels = frame.to_ndarray(format="bgr24")
+            pixels: NDArray[np.uint8] = frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
             codec = stream.codec_context.name
             return Still(None, pixels, frame.width, frame.height, codec, self._deadline.elapsed_s())
         return None
@@ -192,7 +194,7 @@ class _Attempt:
         )
 
     def _look_again(self) -> SourceError | None:
-        """FFmpeg tells not whether the port, the encryption or the answer failed: None if the port is fine."""
+        """What FFmpeg does not tell: whether the port or the encryption failed. None if both are fine."""
         soon = Deadline(DIAGNOSIS_S)
         host = host_and_port(self._settings.address)[0]
         try:
@@ -219,8 +221,8 @@ class _OpenTime:
 def _decode(stream: VideoStream, packet: Packet) -> list[VideoFrame]:
     """The frames that a packet completes; damaged data give none.
 
-    A decoder that reorders would hold a key frame back until later ones come, which are skipped here: where a key
-    frame's packet gives nothing, the decoder is emptied.
+    A decoder that reorders would hold a key frame back until later ones come, which are skipped here: where
+    a key frame's packet gives nothing, the decoder is emptied.
     """
     context = stream.codec_context
     try:

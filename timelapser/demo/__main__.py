@@ -1,4 +1,4 @@
-"""`python -m timelapser.demo`: two cameras on this machine, until SIGTERM or Ctrl-C. Prints their addresses as JSON."""
+"""`python -m timelapser.demo`: two cameras on this machine until SIGTERM; prints their addresses as JSON."""
 
 import argparse
 import asyncio

@@ -8,6 +8,7 @@ wide enough to survive JPEG, H.264 and scaling down to about 200 pixels.
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -50,7 +51,7 @@ def read_clock(pixels: Pixels) -> datetime | None:
     columns = rows.reshape(rows.shape[0], width, -1).mean(axis=(0, 2))
     edges = _edges(width)
     bits = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         margin = (right - left) // 4
         bits.append(int(columns[left + margin : right - margin].mean() > 128))
     return _moment(bits)

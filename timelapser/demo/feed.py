@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -114,7 +114,7 @@ class Feed:
         picture = first.encode(scene.draw(datetime.now(UTC)), 0, is_key=True)
         self.parameter_sets = tuple(unit for unit in picture.parts if unit[0] & 0x1F in (NAL_SPS, NAL_PPS))
 
-    async def watch(self) -> AsyncIterator[Picture]:
+    async def watch(self) -> AsyncGenerator[Picture, None]:
         """Pictures as they are made, for as long as the caller iterates (close it with `aclosing`)."""
         queue: asyncio.Queue[Picture] = asyncio.Queue(maxsize=3 * self._fps)
         self._watchers.add(queue)

@@ -1,4 +1,4 @@
-"""A camera over HTTP: /snapshot.jpg, /snapshot.png and the endless /stream.mjpg, with basic or digest login."""
+"""A camera over HTTP: /snapshot.jpg, /snapshot.png, endless /stream.mjpg; basic or digest login."""
 
 import asyncio
 import contextlib
@@ -148,12 +148,12 @@ async def send_answer(
 
 
 async def _read_request(reader: asyncio.StreamReader) -> HttpRequest | None:
-    line = (await reader.readline()).decode("latin-1").strip()
+    line = (await reader.readline()).decode("utf-8", "replace").strip()
     if not line:
         return None
     method, address, _ = [*line.split(" "), "", ""][:3]
     headers: dict[str, str] = {}
-    while header := (await reader.readline()).decode("latin-1").strip():
+    while header := (await reader.readline()).decode("utf-8", "replace").strip():
         name, _, value = header.partition(":")
         headers[name.strip().lower()] = value.strip()
     return HttpRequest(method.upper(), urlsplit(address).path, headers)

@@ -50,7 +50,7 @@ def _h264_payloads(unit: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_payloads(jpeg: bytes) -> Iterator[bytes]:
-    """RFC 2435 with the quantisation tables in the first packet (Q = 255); baseline 4:2:0, standard Huffman."""
+    """RFC 2435, quantisation tables in the first packet (Q = 255); baseline 4:2:0, standard Huffman."""
     tables, width, height, scan = _read_jpeg(jpeg)
     position = 0
     while position < len(scan):

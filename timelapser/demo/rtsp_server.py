@@ -1,4 +1,4 @@
-"""A small RTSP server (RFC 2326) of one's own: TCP interleaved and UDP, basic and digest login, many viewers."""
+"""A small RTSP server (RFC 2326): TCP interleaved and UDP, basic and digest login, many viewers."""
 
 import asyncio
 import base64
@@ -62,7 +62,8 @@ class Mount:
                 f"m=video 0 RTP/AVP {PAYLOAD_TYPE_H264}",
                 "c=IN IP4 0.0.0.0",
                 f"a=rtpmap:{PAYLOAD_TYPE_H264} H264/90000",
-                f"a=fmtp:{PAYLOAD_TYPE_H264} packetization-mode=1;profile-level-id={profile};sprop-parameter-sets={sets}",
+                f"a=fmtp:{PAYLOAD_TYPE_H264} packetization-mode=1;profile-level-id={profile};"
+                f"sprop-parameter-sets={sets}",
             ]
         return "\r\n".join([*lines, "a=control:track1", ""])
 

@@ -32,8 +32,8 @@ VIEWS = (HARBOUR, LAKESIDE)
 
 # Sky colours at the top and at the horizon over the share of the day, 0 and 1 being midnight.
 _HOURS = (0.0, 0.20, 0.26, 0.34, 0.50, 0.66, 0.74, 0.80, 1.0)
-_TOP = ((38, 16, 8), (44, 20, 12), (120, 72, 60), (206, 138, 72), (224, 152, 74), (210, 140, 76), (112, 58, 70),
-        (48, 20, 14), (38, 16, 8))  # fmt: skip
+_TOP = ((38, 16, 8), (44, 20, 12), (120, 72, 60), (206, 138, 72), (224, 152, 74), (210, 140, 76),
+        (112, 58, 70), (48, 20, 14), (38, 16, 8))  # fmt: skip
 _LOW = ((62, 34, 20), (78, 44, 40), (120, 156, 244), (226, 206, 178), (240, 222, 192), (214, 204, 190),
         (78, 128, 250), (84, 50, 54), (62, 34, 20))  # fmt: skip
 
@@ -171,7 +171,7 @@ class Scene:
         return np.vstack((line, [[self.width, self._horizon], [0, self._horizon]])).astype(np.int32)
 
     def _make_clouds(self, chance: np.random.Generator) -> Pixels:
-        """Opacity of the drifting layer, (height / 2, 2 × width), uint8, without a seam at its ends."""
+        """Opacity of the drifting layer, (height / 2, 2 * width), uint8, without a seam at its ends."""
         height, width = self.height // 2, self.width * 2
         total = np.zeros((height, width), np.float32)
         for cells, weight in ((6, 1.0), (13, 0.5), (29, 0.28), (61, 0.15)):
