@@ -66,6 +66,7 @@ class Timelapse(models.Model):
     completed_at = models.DateTimeField(null=True, editable=False)
 
     next_slot_at = models.DateTimeField(null=True, editable=False, help_text="Where the ledger ends.")
+    set_aside_until = models.DateTimeField(null=True, editable=False)
     schedule_error = models.TextField(default="", editable=False)
     image_count = models.PositiveIntegerField(default=0, editable=False)
     latest_capture = models.ForeignKey(

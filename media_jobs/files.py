@@ -110,6 +110,23 @@ def delete(*names: str) -> None:
             default_storage.delete(name)
 
 
+def exists(name: str) -> bool:
+    found: bool = default_storage.exists(name)
+    return found
+
+
+def delete_folder(name: str) -> None:
+    """Removes a folder with all that is in it; one that is gone already does not matter."""
+    if not default_storage.exists(name):
+        return
+    folders, members = default_storage.listdir(name)
+    for member in members:
+        default_storage.delete(f"{name}/{member}")
+    for folder in folders:
+        delete_folder(f"{name}/{folder}")
+    default_storage.delete(name)
+
+
 @contextmanager
 def workshop(near: str) -> Iterator[Path]:
     """A private folder for files in the making, on the storage's own disk where it has one; emptied afterwards.

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q, Sum
 
 from media_jobs import clock, outbox
-from media_jobs.events import EventType, emit, job_payload
+from media_jobs.events import EventType, emit, hint, job_payload
 from media_jobs.models import MediaJob
 
 LEASE = timedelta(seconds=60)
@@ -31,6 +31,7 @@ def record(
     max_attempts: int = 3,
     total: int = 0,
     unit: str = "frames",
+    is_quiet: bool = False,
 ) -> tuple[MediaJob, bool]:
     """Writes the wish for work in the caller's transaction; it is sent after the commit.
 
@@ -57,6 +58,7 @@ def record(
                 run_after=now,
                 progress_total=total,
                 progress_unit=unit,
+                is_quiet=is_quiet,
                 correlation_id=str(context.get("correlation_id") or context.get("request_id") or ""),
             )
     except IntegrityError:
@@ -95,7 +97,15 @@ def renew(job: MediaJob, *, done: int, total: int) -> bool:
     if not held:
         return False
     job.progress_done, job.progress_total = done, total
+    for waiting in job.needed_by.filter(state=State.WAITING):
+        _sum_up(waiting, now)
     return not MediaJob.objects.filter(pk=job.pk, cancel_requested=True).exists()
+
+
+def remember(job: MediaJob, **facts: Any) -> None:
+    """Adds to the job's arguments what a later claim of it must know."""
+    job.args = {**job.args, **facts}
+    _held(job).update(args=job.args)
 
 
 def finish(job: MediaJob, result: dict[str, Any]) -> bool:
@@ -178,6 +188,23 @@ def cancel(job: MediaJob) -> bool:
     return bool(ended or asked)
 
 
+def retry(job: MediaJob, *, by: str) -> MediaJob:
+    """The same wish once more, by a person; the ended job stays as it is."""
+    again, _ = record(
+        job.task,
+        key=job.key,
+        topic=job.topic,
+        title=job.title,
+        args=job.args,
+        requested_by=by,
+        priority=MediaJob.Priority.HIGH,
+        max_attempts=job.max_attempts,
+        total=job.progress_total,
+        unit=job.progress_unit,
+    )
+    return again
+
+
 def release(worker: str) -> int:
     """Takes back what a former process of this name held: called when the worker starts. Returns how many."""
     return _take_back(MediaJob.objects.filter(state=State.RUNNING, worker=worker))
@@ -190,10 +217,12 @@ def reap(now: datetime) -> int:
     return taken
 
 
-def prune(before: datetime, *, limit: int = 5000) -> int:
-    """Forgets jobs that ended before `before`. Returns how many."""
-    old = MediaJob.objects.ended().filter(finished_at__lt=before).values_list("pk", flat=True)[:limit]
-    return MediaJob.objects.filter(pk__in=list(old)).delete()[0]
+def prune(before: datetime, *, quiet_before: datetime, limit: int = 5000) -> int:
+    """Forgets jobs that ended before `before`, quiet ones that went well before `quiet_before`. Returns how many."""
+    old = MediaJob.objects.ended().filter(
+        Q(finished_at__lt=before) | Q(is_quiet=True, state=State.DONE, finished_at__lt=quiet_before)
+    )
+    return MediaJob.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 def _take_back(rows: Any) -> int:
@@ -237,5 +266,16 @@ def _hasten(job: MediaJob, priority: int) -> MediaJob:
     return job
 
 
+def _sum_up(waiting: MediaJob, now: datetime) -> None:
+    """The progress of a job that waits is that of what it waits for."""
+    left = waiting.needs.aggregate(left=Sum(F("progress_total") - F("progress_done")))["left"] or 0
+    done = max(0, waiting.progress_total - left)
+    MediaJob.objects.filter(pk=waiting.pk, state=State.WAITING).update(progress_done=done)
+    waiting.progress_done = done
+    hint(EventType.JOB_PROGRESS, waiting.topic, job_payload(waiting, now))
+
+
 def _tell(job: MediaJob, now: datetime) -> None:
+    if job.is_quiet:
+        return
     emit(EventType.JOB_CHANGED, job.topic, job_payload(job, now), now=now)

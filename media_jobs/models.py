@@ -71,6 +71,9 @@ class MediaJob(models.Model):
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=150, default="")
     cancel_requested = models.BooleanField(default=False)
+    is_quiet = models.BooleanField(
+        default=False, help_text="Its steps are no news: its outcome has an event."
+    )
     error_code = models.CharField(max_length=60, default="")
     error = models.TextField(default="")
     correlation_id = models.CharField(max_length=64, default="")

@@ -1,0 +1,1 @@
+"""The project: settings, the clock's entries, the queues, the pages, the addresses."""

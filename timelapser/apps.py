@@ -1,4 +1,4 @@
-"""Django's entry for the project itself: its commands and its pages."""
+"""Django's entry for the project itself: its commands, its pages, its broker."""
 
 from __future__ import annotations
 
@@ -8,3 +8,7 @@ from django.apps import AppConfig
 class TimelapserConfig(AppConfig):
     name = "timelapser"
     verbose_name = "Timelapser"
+
+    def ready(self) -> None:
+        import celery_app  # noqa: F401 - whoever sends a job must know the broker
+        from timelapser import checks  # noqa: F401 - registers itself

@@ -1,0 +1,170 @@
+"""Reading a camera: one still for a capture, or a test that says in plain words what was found."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+import cv2
+from django.conf import settings
+
+from cameras import sealing
+from cameras.exceptions import SealBroken
+from cameras.models import Camera
+from cameras.sources import SourceError, SourceKind, SourceSettings, Still, open_source
+from media_jobs import files, lifecycle
+from media_jobs.models import MediaJob
+from media_jobs.tracked import Running
+
+PREVIEWS = "previews"
+PREVIEW_WIDTH_PX = 800
+
+
+def settings_of(camera: Camera) -> SourceSettings:
+    """What the camera's source needs to know. Raises SealBroken."""
+    return _settings(
+        kind=camera.kind,
+        address=camera.address,
+        transport=camera.transport,
+        username=camera.username,
+        password=sealing.unseal(camera.sealed_password),
+        verify_tls=camera.verify_tls,
+        connect_timeout_s=camera.connect_timeout_s,
+        deadline_s=camera.deadline_s,
+    )
+
+
+def read_still(camera: Camera) -> Still:
+    """Raises SourceError, SealBroken."""
+    return open_source(settings_of(camera)).read()
+
+
+def request_camera_test(camera: Camera, *, by: str) -> MediaJob:
+    """Asks for a test of a saved camera; the job's result says what was found."""
+    return _request(
+        key=f"camera.{camera.pk}",
+        topic=camera.topic,
+        title=f"Test of {camera.name}",
+        args={"camera": camera.pk},
+        by=by,
+    )
+
+
+def request_test(
+    *,
+    kind: str,
+    address: str,
+    transport: str,
+    username: str,
+    password: str,
+    verify_tls: bool,
+    connect_timeout_s: float,
+    deadline_s: float,
+    by: str,
+    camera: Camera | None = None,
+) -> MediaJob:
+    """Asks for a test of what a form holds. An empty password stands for the one that `camera` has."""
+    sealed = sealing.seal(password) if password else (camera.sealed_password if camera else "")
+    return _request(
+        key=secrets.token_hex(8),
+        topic=camera.topic if camera else "camera.new",
+        title=f"Test of {camera.name if camera else 'a new camera'}",
+        args={
+            "kind": kind,
+            "address": address,
+            "transport": transport,
+            "username": username,
+            "sealed_password": sealed,
+            "verify_tls": verify_tls,
+            "connect_timeout_s": connect_timeout_s,
+            "deadline_s": deadline_s,
+        },
+        by=by,
+    )
+
+
+def run_test(running: Running) -> dict[str, Any]:
+    """Reads one still and says what it was, or what went wrong and what helps."""
+    args = running.args
+    try:
+        if "camera" in args:
+            source = settings_of(Camera.objects.get(pk=args["camera"]))
+        else:
+            values = {name: value for name, value in args.items() if name != "sealed_password"}
+            source = _settings(**values, password=sealing.unseal(args["sealed_password"]))
+        still = open_source(source).read()
+    except SourceError as error:
+        return {"ok": False, "code": error.code, "message": str(error), "advice": error.advice, "preview": ""}
+    except SealBroken as error:
+        return {
+            "ok": False,
+            "code": "password_unreadable",
+            "message": str(error),
+            "advice": "Enter the password again.",
+            "preview": "",
+        }
+    except Camera.DoesNotExist:
+        return {"ok": False, "code": "gone", "message": "The camera is gone.", "advice": "", "preview": ""}
+    preview = f"{PREVIEWS}/{running.job.pk}.jpg"
+    picture = _preview(still)
+    files.write(preview, picture)
+    return {
+        "ok": True,
+        "code": "",
+        "message": "The camera answered with a picture.",
+        "advice": "",
+        "width": still.width,
+        "height": still.height,
+        "codec": still.codec,
+        "elapsed_ms": math.ceil(still.elapsed_s * 1000),
+        "bytes": len(still.encoded) if still.encoded is not None else len(picture),
+        "preview": preview,
+    }
+
+
+def _preview(still: Still) -> bytes:
+    """A JPEG of our own making: what a camera sent is never served as it came."""
+    pixels = still.pixels
+    if pixels is None:
+        import numpy as np
+
+        pixels = cv2.imdecode(np.frombuffer(still.encoded or b"", np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError("a source gave a picture that does not decode")
+    if still.width > PREVIEW_WIDTH_PX:
+        height = max(1, round(still.height * PREVIEW_WIDTH_PX / still.width))
+        pixels = cv2.resize(pixels, (PREVIEW_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
+
+
+def _settings(**values: Any) -> SourceSettings:
+    made = SourceSettings(
+        kind=SourceKind(values["kind"]),
+        address=values["address"],
+        username=values["username"],
+        password=values["password"],
+        transport=cast("Literal['tcp', 'udp']", values["transport"]),
+        verify_tls=values["verify_tls"],
+        connect_timeout_s=values["connect_timeout_s"],
+        deadline_s=values["deadline_s"],
+    )
+    return replace(
+        made, allow_loopback=settings.ALLOW_LOOPBACK_CAMERAS, folders=tuple(settings.CAMERA_FOLDERS)
+    )
+
+
+def _request(*, key: str, topic: str, title: str, args: dict[str, Any], by: str) -> MediaJob:
+    job, _ = lifecycle.record(
+        "cameras.test_connection",
+        key=key,
+        topic=topic,
+        title=title,
+        args=args,
+        requested_by=by,
+        priority=MediaJob.Priority.HIGH,
+        max_attempts=1,
+        unit="pictures",
+    )
+    return job

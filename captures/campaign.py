@@ -1,0 +1,194 @@
+"""Every move of a timelapse: start, pause, resume, complete, archive, change. See the drawing on Timelapse."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from captures import intervalometer, ledger
+from captures.exceptions import CameraBusy, MoveRefused
+from captures.models import Gap, Schedule, Timelapse
+from media_jobs import clock
+from media_jobs.events import EventType, emit
+
+State = Timelapse.State
+ALLOWED: dict[str, tuple[str, ...]] = {
+    State.CREATED: (State.RUNNING, State.ARCHIVED),
+    State.RUNNING: (State.PAUSED, State.COMPLETED),
+    State.PAUSED: (State.RUNNING, State.COMPLETED),
+    State.COMPLETED: (State.ARCHIVED,),
+    State.ARCHIVED: (),
+}
+TIMING = {"interval_s", "is_on_the_clock", "start_at", "end_at", "time_zone"}
+CHANGEABLE = TIMING | {"name"}
+
+
+def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> None:
+    """created -> running. Raises MoveRefused, or CameraBusy unless `complete_active` ends the other one."""
+    if timelapse.state != State.CREATED:
+        raise MoveRefused(f"This timelapse is {timelapse.state}; only a new one can be started.")
+    now = clock.now()
+    try:
+        with transaction.atomic():
+            active = Timelapse.objects.active().filter(camera=timelapse.camera_id).first()
+            if active is not None and not complete_active:
+                raise CameraBusy(active)
+            if active is not None:
+                complete(active, by=by)
+            first_day = max(now, timelapse.start_at) if timelapse.start_at else now
+            _move(timelapse, State.RUNNING, by=by, now=now, started_at=first_day)
+            _open_schedule(timelapse, now)
+    except IntegrityError:
+        active = (
+            Timelapse.objects.active().filter(camera=timelapse.camera_id).exclude(pk=timelapse.pk).first()
+        )
+        if active is None:
+            raise
+        raise CameraBusy(active) from None
+
+
+def pause(timelapse: Timelapse, *, by: str) -> None:
+    """running -> paused: nothing more is owed from now on. Raises MoveRefused."""
+    _stop(timelapse, State.PAUSED, "timelapse_paused", by=by)
+
+
+def resume(timelapse: Timelapse, *, by: str) -> None:
+    """paused -> running, on the grid that it had. Raises MoveRefused."""
+    if timelapse.state != State.PAUSED:
+        raise MoveRefused(f"This timelapse is {timelapse.state}; only a paused one can be resumed.")
+    now = clock.now()
+    with transaction.atomic():
+        _move(timelapse, State.RUNNING, by=by, now=now)
+        _open_schedule(timelapse, now)
+
+
+def complete(timelapse: Timelapse, *, by: str) -> None:
+    """running or paused -> completed: it is history from now on. Raises MoveRefused."""
+    _stop(timelapse, State.COMPLETED, "timelapse_ended", by=by)
+
+
+def archive(timelapse: Timelapse, *, by: str) -> None:
+    """completed (or never started) -> archived. Raises MoveRefused."""
+    with transaction.atomic():
+        _move(timelapse, State.ARCHIVED, by=by, now=clock.now())
+
+
+def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
+    """Changes `fields` (CHANGEABLE) and, where they move slots, reschedules from now on.
+
+    Raises MoveRefused for a timelapse that is history, and for a new start of one that has started.
+    """
+    wrong = set(fields) - CHANGEABLE
+    if wrong:
+        raise MoveRefused(f"These cannot be changed: {', '.join(sorted(wrong))}.")
+    fields = {name: value for name, value in fields.items() if getattr(timelapse, name) != value}
+    moves_slots = bool(TIMING & set(fields))
+    if moves_slots and timelapse.state in {State.COMPLETED, State.ARCHIVED}:
+        raise MoveRefused("A completed timelapse is history: its schedule cannot be changed.")
+    if {"start_at", "time_zone"} & set(fields) and timelapse.state != State.CREATED:
+        raise MoveRefused("Start and time zone can be changed only before the timelapse is started.")
+    now = clock.now()
+    with transaction.atomic():
+        locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+        for name, value in fields.items():
+            setattr(timelapse, name, value)
+            setattr(locked, name, value)
+        locked.save(update_fields=list(fields))
+        if moves_slots and locked.state == State.RUNNING:
+            _close_schedule(locked, now)
+            _open_schedule(locked, now)
+            timelapse.next_slot_at = locked.next_slot_at
+        _tell(timelapse, by, now)
+
+
+def complete_ended(now: datetime) -> int:
+    """Completes the timelapses whose end has come and whose last slot has been planned. Returns how many."""
+    ended = Timelapse.objects.running().filter(end_at__lte=now, next_slot_at__isnull=True)
+    for timelapse in ended:
+        _stop(timelapse, State.COMPLETED, "timelapse_ended", by="clock")
+    return len(ended)
+
+
+def grid_of(timelapse: Timelapse, now: datetime) -> intervalometer.Grid:
+    """The grid that the timelapse's settings ask for."""
+    if timelapse.is_on_the_clock:
+        start_at = max(now, timelapse.start_at) if timelapse.start_at else now
+        return intervalometer.clock_grid(timelapse.interval, start=start_at, zone=timelapse.zone)
+    return intervalometer.spread_grid(timelapse.interval, seed=f"camera {timelapse.camera_id}")
+
+
+def next_slot(timelapse: Timelapse, grid: intervalometer.Grid, *, at_or_after: datetime) -> datetime | None:
+    """The first slot from there on, or None where the end comes before it."""
+    earliest = max(at_or_after, timelapse.start_at) if timelapse.start_at else at_or_after
+    slot = grid.first_from(earliest)
+    return slot if timelapse.end_at is None or slot < timelapse.end_at else None
+
+
+def _stop(timelapse: Timelapse, state: str, reason: str, *, by: str) -> None:
+    now = clock.now()
+    with transaction.atomic():
+        locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+        fields: dict[str, Any] = {"completed_at": now} if state == State.COMPLETED else {}
+        was_running = locked.state == State.RUNNING
+        _move(timelapse, state, by=by, now=now, **fields)
+        if was_running:
+            ledger.skip_owed(timelapse, reason)
+            _close_schedule(locked, now)
+        timelapse.next_slot_at = None
+
+
+def _open_schedule(timelapse: Timelapse, now: datetime) -> None:
+    grid = grid_of(timelapse, now)
+    last = timelapse.schedules.order_by("-from_at").first()
+    from_at = max(now, last.until_at) if last and last.until_at else now
+    Schedule.objects.create(
+        timelapse=timelapse, anchor_at=grid.anchor, interval_s=timelapse.interval_s, from_at=from_at
+    )
+    timelapse.next_slot_at = next_slot(timelapse, grid, at_or_after=from_at)
+    Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=timelapse.next_slot_at, schedule_error="")
+
+
+def _close_schedule(timelapse: Timelapse, now: datetime) -> None:
+    """Ends the schedule in force where its ledger ends: what was planned ahead stays, what was owed before is a gap."""
+    schedule = timelapse.schedules.filter(until_at__isnull=True).first()
+    if schedule is None:
+        return
+    ledger_end = timelapse.next_slot_at
+    if ledger_end is None:
+        until_at = timelapse.end_at or now  # every slot before the end has its row
+    else:
+        until_at = max(now, ledger_end)
+        if ledger_end < now and schedule.grid.count(ledger_end, now):
+            Gap.objects.create(
+                timelapse=timelapse,
+                schedule=schedule,
+                from_at=ledger_end,
+                until_at=now,
+                reason="scheduler_was_down",
+            )
+    Schedule.objects.filter(pk=schedule.pk).update(until_at=max(until_at, schedule.from_at))
+    Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=None)
+
+
+def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, **fields: Any) -> None:
+    if state not in ALLOWED[timelapse.state]:
+        raise MoveRefused(f"A {timelapse.state} timelapse cannot become {state}.")
+    moved = Timelapse.objects.filter(pk=timelapse.pk, state=timelapse.state).update(state=state, **fields)
+    if not moved:
+        raise MoveRefused("Somebody else has just changed this timelapse; load the page again.")
+    timelapse.state = state
+    for name, value in fields.items():
+        setattr(timelapse, name, value)
+    _tell(timelapse, by, now)
+
+
+def _tell(timelapse: Timelapse, by: str, now: datetime) -> None:
+    payload = {
+        "timelapse": timelapse.pk,
+        "camera": timelapse.camera_id,
+        "state": timelapse.state,
+        "by": by,
+    }
+    emit(EventType.TIMELAPSE_STATE_CHANGED, timelapse.topic, payload, now=now)

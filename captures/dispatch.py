@@ -1,0 +1,180 @@
+"""The hand of the clock: claims the slots of the coming second, and sends each at its instant.
+
+The rows are written ahead; the planner then waits for each instant itself, so that no worker waits or decides timing.
+What a planner wrote and could not send (killed between the two) is found as unsent by the next tick, or by the sweep.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from captures import ledger
+from captures.campaign import next_slot
+from captures.models import Capture, Gap, Schedule, Timelapse
+from media_jobs import clock, outbox
+from media_jobs.events import EventType, emit
+from media_jobs.models import Pulse
+
+PERIOD = timedelta(seconds=1)
+AHEAD = timedelta(seconds=1.2)
+BATCH = 50
+SET_ASIDE = timedelta(minutes=5)
+PULSE = "captures.plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An owed capture, ready to be sent at its slot."""
+
+    capture_id: int
+    slot: datetime
+    give_up_at: datetime
+
+
+class DatabaseClock:
+    """The database's time, read once and carried on by this machine's steady clock."""
+
+    def __init__(self) -> None:
+        self._start = clock.now()
+        self._steady = time.monotonic()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=time.monotonic() - self._steady)
+
+    def wait_until(self, moment: datetime) -> None:
+        time.sleep(max(0.0, (moment - self.now()).total_seconds()))
+
+
+def plan() -> int:
+    """One tick: plans up to AHEAD, sends what comes due within PERIOD. Returns how many messages were sent.
+
+    Slots between PERIOD and AHEAD are planned now and sent by the next tick: so a tick that comes a little late finds
+    its first slots ready.
+    """
+    hand = DatabaseClock()
+    end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
+    Pulse.objects.update_or_create(name=PULSE, defaults={"kind": "clock", "at": hand.now()})
+    orders = _unsent(horizon, hand.now())
+    sent = 0
+    is_planned = False
+    while True:
+        sent += _send_due(orders, hand.now())
+        if not is_planned:
+            known = {order.capture_id for order in orders}
+            is_planned = claim(horizon, hand.now()) < BATCH
+            fresh = [order for order in _unsent(horizon, hand.now()) if order.capture_id not in known]
+            orders = deque(sorted([*orders, *fresh], key=lambda order: order.slot))
+        elif orders and orders[0].slot < end:
+            hand.wait_until(orders[0].slot)
+        else:
+            return sent
+
+
+def claim(horizon: datetime, now: datetime) -> int:
+    """Writes the owed captures of one batch of timelapses up to `horizon`. Returns how many timelapses it took."""
+    is_free = Q(set_aside_until__isnull=True) | Q(set_aside_until__lte=now)
+    with transaction.atomic():
+        timelapses = list(
+            Timelapse.objects.running()
+            .filter(is_free, next_slot_at__lt=horizon)
+            .select_related("camera")
+            .select_for_update(skip_locked=True, of=("self",))
+            .order_by("next_slot_at")[:BATCH]
+        )
+        in_force = Schedule.objects.filter(timelapse__in=timelapses, until_at__isnull=True)
+        schedules = {schedule.timelapse_id: schedule for schedule in in_force}
+        captures: list[Capture] = []
+        gaps: list[Gap] = []
+        for timelapse in timelapses:
+            try:
+                _owe(timelapse, schedules[timelapse.pk], horizon, now, captures, gaps)
+            except (ValueError, ArithmeticError, LookupError) as error:
+                # It must not stop the others: put aside, with its error on its page.
+                timelapse.set_aside_until = now + SET_ASIDE
+                timelapse.schedule_error = f"The schedule could not be calculated: {error!r}"
+        Capture.objects.bulk_create(captures, ignore_conflicts=True)
+        Gap.objects.bulk_create(gaps, ignore_conflicts=True)
+        Timelapse.objects.bulk_update(timelapses, ["next_slot_at", "set_aside_until", "schedule_error"])
+        for gap in gaps:
+            _tell(gap, now)
+    return len(timelapses)
+
+
+def _owe(
+    timelapse: Timelapse,
+    schedule: Schedule,
+    horizon: datetime,
+    now: datetime,
+    captures: list[Capture],
+    gaps: list[Gap],
+) -> None:
+    grid = schedule.grid
+    slot = timelapse.next_slot_at
+    if slot is not None and slot < now - timelapse.grace:
+        # The past never delays the present: it is accounted for by a gap, the newest slot is still to be had.
+        present = next_slot(timelapse, grid, at_or_after=now - timelapse.grace)
+        until = present or timelapse.end_at or now
+        reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
+        gaps.append(Gap(timelapse=timelapse, schedule=schedule, from_at=slot, until_at=until, reason=reason))
+        slot = present
+    while slot is not None and slot < horizon:
+        captures.append(_owed(timelapse, slot))
+        slot = next_slot(timelapse, grid, at_or_after=grid.next_after(slot))
+    timelapse.next_slot_at = slot
+    timelapse.set_aside_until, timelapse.schedule_error = None, ""
+
+
+def _owed(timelapse: Timelapse, slot: datetime) -> Capture:
+    capture = Capture(
+        timelapse=timelapse,
+        slot=slot,
+        give_up_at=slot + timelapse.grace,
+        day_number=timelapse.day_number(slot),
+    )
+    if not timelapse.camera.is_enabled:
+        capture.state = Capture.State.SKIPPED
+        capture.reason = "camera_disabled"
+        capture.detail = ledger.words_of("camera_disabled")
+    return capture
+
+
+def _unsent(horizon: datetime, now: datetime) -> deque[Order]:
+    rows = (
+        Capture.objects.owed()
+        .filter(sent_at__isnull=True, slot__lt=horizon, give_up_at__gte=now)
+        .order_by("slot")
+        .values_list("pk", "slot", "give_up_at")
+    )
+    return deque(Order(*row) for row in rows)
+
+
+def _send_due(orders: deque[Order], now: datetime) -> int:
+    due: list[Order] = []
+    while orders and orders[0].slot <= now:
+        due.append(orders.popleft())
+    sent = [order.capture_id for order in due if _send(order)]
+    if sent:
+        Capture.objects.filter(pk__in=sent).update(sent_at=now.astimezone(UTC))
+    return len(sent)
+
+
+def _send(order: Order) -> bool:
+    return outbox.send("captures.take", order.capture_id, expires=order.give_up_at)
+
+
+def _tell(gap: Gap, now: datetime) -> None:
+    payload = {
+        "timelapse": gap.timelapse_id,
+        "camera": gap.timelapse.camera_id,
+        "from": gap.from_at.isoformat(),
+        "until": gap.until_at.isoformat(),
+        "slots": gap.schedule.grid.count(gap.from_at, gap.until_at),
+        "reason": gap.reason,
+    }
+    emit(EventType.SCHEDULER_WAS_DOWN, gap.timelapse.topic, payload, now=now)

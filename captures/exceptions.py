@@ -1,0 +1,40 @@
+"""What a timelapse can refuse.
+
+CampaignError
+├── CameraBusy     the camera has a running or paused timelapse
+├── MoveRefused    the state does not allow the move
+└── NotRunning     only a running timelapse takes pictures
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from captures.models import Timelapse
+
+
+class CampaignError(Exception):
+    """The timelapse refuses."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class CameraBusy(CampaignError):
+    """The camera has a running or paused timelapse already."""
+
+    def __init__(self, active: Timelapse) -> None:
+        super().__init__(
+            f"The camera is busy with the {active.state} timelapse “{active.name}”. Complete that one first, or ask to "
+            "complete it and start this one."
+        )
+        self.active = active
+
+
+class MoveRefused(CampaignError):
+    """The state of the timelapse does not allow this."""
+
+
+class NotRunning(CampaignError):
+    """The timelapse is not running, so it takes no pictures. Start or resume it first."""

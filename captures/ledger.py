@@ -1,0 +1,353 @@
+"""Every move of a capture: compare-and-swap on its row. What was owed has a row, what has a row has a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count, F, Q
+
+from cameras import health
+from cameras.models import Camera
+from captures.exceptions import NotRunning
+from captures.models import Capture, Gap, Timelapse
+from media_jobs import clock, lifecycle, outbox
+from media_jobs.events import EventType, emit
+
+State = Capture.State
+READ_MARGIN_S = 5
+RESEND_AFTER = timedelta(seconds=3)
+
+# Why there is no picture, in plain words. Codes of cameras' errors come with their own words.
+REASONS: dict[str, str] = {
+    "scheduler_was_down": "The scheduler was down at that time.",
+    "schedule_error": "The schedule could not be calculated; the timelapse says why.",
+    "not_sent_in_time": "The scheduler stopped between planning and sending this picture.",
+    "no_worker": "No capture worker took it in time. Is one running, and is it fast enough?",
+    "worker_lost": "The worker that was taking it went away.",
+    "camera_busy": "Other pictures from the same address were still being taken. A longer interval helps.",
+    "camera_disabled": "The camera was switched off here.",
+    "timelapse_paused": "The timelapse was paused.",
+    "timelapse_ended": "The timelapse was ended.",
+    "disk_full": "The disk was full.",
+    "storage_unwritable": "The media folder could not be written.",
+    "storage_error": "The storage refused the file.",
+    "broken_picture": "The picture was damaged.",
+    "password_unreadable": "The camera's password was sealed with another key; enter it again.",
+    "unexpected": "Something unexpected happened; the worker's log has the trace.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """What is known of a file that lies in the storage. `checksum` is SHA-256, hexadecimal."""
+
+    file: str
+    bytes: int
+    width: int
+    height: int
+    codec: str
+    checksum: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How a stretch of time was kept: the states add up to `owed_total`."""
+
+    owed_total: int = 0
+    stored: int = 0
+    failed: int = 0
+    missed: int = 0
+    skipped: int = 0
+    pending: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """Stored of what was to be had by now, in [0, 1]; 1 where nothing was owed."""
+        settled = self.owed_total - self.pending
+        return self.stored / settled if settled else 1.0
+
+
+def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
+    """One picture now, asked by a person. It is a slot like any other. Raises NotRunning."""
+    if timelapse.state != Timelapse.State.RUNNING:
+        raise NotRunning
+    now = clock.now()
+    with transaction.atomic():
+        capture = Capture.objects.create(
+            timelapse=timelapse,
+            slot=now,
+            origin=Capture.Origin.PERSON,
+            requested_by=by,
+            give_up_at=now + timedelta(seconds=30),
+            sent_at=now,
+            day_number=timelapse.day_number(now),
+        )
+        transaction.on_commit(lambda: outbox.send("captures.take", capture.pk, expires=capture.give_up_at))
+    return capture
+
+
+def claim(capture_id: int, *, worker: str) -> Capture | None:
+    """Takes an owed capture for `worker`, or None where it is done, taken, or too late."""
+    now = clock.now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    won = (
+        Capture.objects.owed()
+        .filter(free, pk=capture_id, give_up_at__gte=now)
+        .update(
+            claimed_at=now,
+            attempt=F("attempt") + 1,
+            worker=worker,
+            # Longer than any camera's deadline can be; set to the camera's own by `hold`.
+            lease_until=now + timedelta(seconds=120 + READ_MARGIN_S),
+            lateness_ms=None,
+        )
+    )
+    if not won:
+        return None
+    capture = Capture.objects.select_related("timelapse__camera").get(pk=capture_id)
+    capture.lateness_ms = round((now - capture.slot).total_seconds() * 1000)
+    return capture
+
+
+def store(capture: Capture, picture: StoredPicture) -> bool:
+    """owed -> stored, with the counters and the thumbnail's job in one transaction.
+
+    False where somebody else has decided meanwhile; the caller then removes its file.
+    """
+    now = clock.now()
+    timelapse = capture.timelapse
+    with transaction.atomic():
+        held = _held(capture).update(
+            state=State.STORED,
+            reason="",
+            detail="",
+            lease_until=None,
+            taken_at=picture.taken_at,
+            lateness_ms=capture.lateness_ms,
+            duration_ms=_since_ms(capture.claimed_at, now),
+            file=picture.file,
+            bytes=picture.bytes,
+            width=picture.width,
+            height=picture.height,
+            codec=picture.codec,
+            checksum=picture.checksum,
+        )
+        if not held:
+            return False
+        Timelapse.objects.filter(pk=timelapse.pk).update(image_count=F("image_count") + 1)
+        newest = Q(latest_capture__isnull=True) | Q(latest_capture__slot__lt=capture.slot)
+        Timelapse.objects.filter(newest, pk=timelapse.pk).update(latest_capture=capture)
+        Camera.objects.filter(pk=timelapse.camera_id).update(image_count=F("image_count") + 1)
+        health.note_success(timelapse.camera_id, now)
+        record_thumbnails(capture)
+        counts = Timelapse.objects.values_list("image_count", "camera__image_count").get(pk=timelapse.pk)
+        emit(
+            EventType.CAPTURE_STORED,
+            timelapse.topic,
+            {
+                **_names(capture),
+                "taken_at": picture.taken_at.isoformat(),
+                "lateness_ms": capture.lateness_ms,
+                "image_count": counts[0],
+                "camera_image_count": counts[1],
+                "day_number": capture.day_number,
+                "bytes": picture.bytes,
+            },
+            now=now,
+        )
+    return True
+
+
+def record_thumbnails(capture: Capture) -> None:
+    lifecycle.record(
+        "captures.make_thumbnails",
+        key=f"capture.{capture.pk}",
+        topic=capture.timelapse.topic,
+        title="Thumbnails",
+        args={"capture": capture.pk},
+        unit="pictures",
+        is_quiet=True,
+    )
+
+
+def fail(capture: Capture, reason: str, detail: str = "") -> bool:
+    """owed -> failed: it was tried."""
+    now = clock.now()
+    with transaction.atomic():
+        held = _held(capture).update(
+            state=State.FAILED,
+            reason=reason,
+            detail=detail or words_of(reason),
+            lease_until=None,
+            lateness_ms=capture.lateness_ms,
+            duration_ms=_since_ms(capture.claimed_at, now),
+        )
+        if held:
+            _tell_gone(EventType.CAPTURE_FAILED, capture, reason, detail, now)
+    return bool(held)
+
+
+def miss(capture: Capture, reason: str) -> bool:
+    """owed -> missed: it was never tried."""
+    now = clock.now()
+    with transaction.atomic():
+        held = _held(capture).update(
+            state=State.MISSED, reason=reason, detail=words_of(reason), lease_until=None
+        )
+        if held:
+            _tell_gone(EventType.CAPTURE_MISSED, capture, reason, "", now)
+    return bool(held)
+
+
+def skip_owed(timelapse: Timelapse, reason: str) -> int:
+    """owed -> skipped for what nobody has begun: somebody decided that it is not wanted."""
+    return (
+        Capture.objects.owed()
+        .filter(timelapse=timelapse, lease_until__isnull=True)
+        .update(state=State.SKIPPED, reason=reason, detail=words_of(reason))
+    )
+
+
+def sweep(now: datetime) -> tuple[int, int]:
+    """Gives up what is too late, sends again what was lost within its grace. Returns both counts."""
+    given_up = 0
+    late = Capture.objects.owed().filter(give_up_at__lt=now).select_related("timelapse__camera")
+    for capture in late.filter(lease_until__isnull=True).order_by("give_up_at")[:1000]:
+        given_up += miss(capture, "no_worker" if capture.sent_at else "not_sent_in_time")
+    for capture in late.filter(lease_until__lt=now).order_by("give_up_at")[:1000]:
+        given_up += fail(capture, "worker_lost")
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    lost = Q(sent_at__isnull=True) | Q(sent_at__lt=now - RESEND_AFTER)
+    rows = Capture.objects.owed().filter(free, lost, slot__lte=now, give_up_at__gte=now)
+    resent = [
+        pk
+        for pk, give_up_at in rows.order_by("slot").values_list("pk", "give_up_at")[:1000]
+        if outbox.send("captures.take", pk, expires=give_up_at)
+    ]
+    Capture.objects.filter(pk__in=resent).update(sent_at=now)
+    return given_up, len(resent)
+
+
+def release(worker: str) -> int:
+    """Ends the leases of a former process of this name; the sweep then decides. Called when the worker starts."""
+    return (
+        Capture.objects.owed()
+        .filter(worker=worker, lease_until__isnull=False)
+        .update(lease_until=clock.now())
+    )
+
+
+def account(*, batch: int = 1000, limit: int = 20_000) -> int:
+    """Turns gaps into rows, the newest gap first, `batch` rows a transaction. Returns how many were written."""
+    written = 0
+    while written < limit:
+        gap = Gap.objects.select_related("timelapse", "schedule").order_by("-from_at").first()
+        if gap is None:
+            break
+        written += _account_some(gap, batch)
+    return written
+
+
+def _account_some(gap: Gap, batch: int) -> int:
+    grid, timelapse = gap.schedule.grid, gap.timelapse
+    slots: list[datetime] = []
+    for slot in grid.between(gap.from_at, gap.until_at):
+        slots.append(slot)
+        if len(slots) == batch:
+            break
+    rows = [
+        Capture(
+            timelapse=timelapse,
+            slot=slot,
+            state=State.MISSED,
+            reason=gap.reason,
+            detail=words_of(gap.reason),
+            give_up_at=slot + timelapse.grace,
+            day_number=timelapse.day_number(slot),
+        )
+        for slot in slots
+    ]
+    with transaction.atomic():
+        Capture.objects.bulk_create(rows, ignore_conflicts=True)
+        if len(slots) < batch:
+            Gap.objects.filter(pk=gap.pk).delete()
+        else:
+            Gap.objects.filter(pk=gap.pk).update(from_at=grid.next_after(slots[-1]))
+    return len(rows)
+
+
+def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
+    """How the slots in [start, end) were kept, gaps that are not written yet included."""
+    rows = timelapse.captures.filter(slot__gte=start, slot__lt=end)
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for state, reason, count in rows.values_list("state", "reason").annotate(count=Count("id")).order_by():
+        states[state] += count
+        if reason:
+            reasons[reason] += count
+    for gap in timelapse.gaps.filter(from_at__lt=end, until_at__gt=start).select_related("schedule"):
+        count = gap.schedule.grid.count(max(start, gap.from_at), min(end, gap.until_at))
+        states[State.MISSED] += count
+        reasons[gap.reason] += count
+    return Coverage(
+        owed_total=sum(states.values()),
+        stored=states[State.STORED],
+        failed=states[State.FAILED],
+        missed=states[State.MISSED],
+        skipped=states[State.SKIPPED],
+        pending=states[State.OWED],
+        reasons=dict(reasons.most_common()),
+    )
+
+
+def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
+    """What contradicts the promise "every slot that was owed has a row": nothing, if all is well."""
+    for schedule in timelapse.schedules.all():
+        end = schedule.until_at or timelapse.next_slot_at or timelapse.end_at or schedule.from_at
+        expected = schedule.grid.count(schedule.from_at, end)
+        rows = timelapse.captures.filter(
+            origin=Capture.Origin.GRID, slot__gte=schedule.from_at, slot__lt=end
+        ).count()
+        in_gaps = sum(
+            schedule.grid.count(gap.from_at, gap.until_at) for gap in timelapse.gaps.filter(schedule=schedule)
+        )
+        if rows + in_gaps != expected:
+            yield f"{schedule}: {expected} slots were owed, {rows} have rows, {in_gaps} are in gaps"
+    stored = timelapse.captures.stored().count()
+    if stored != timelapse.image_count:
+        yield f"{stored} captures are stored, the counter says {timelapse.image_count}"
+    forgotten = timelapse.captures.owed().filter(give_up_at__lt=now - timedelta(minutes=5)).count()
+    if forgotten:
+        yield f"{forgotten} captures are owed though their grace passed long ago"
+
+
+def words_of(reason: str) -> str:
+    return REASONS.get(reason, reason.replace("_", " ").capitalize() + ".")
+
+
+def _held(capture: Capture) -> object:
+    return Capture.objects.owed().filter(pk=capture.pk, attempt=capture.attempt)
+
+
+def _since_ms(start: datetime | None, end: datetime) -> int | None:
+    return max(0, round((end - start).total_seconds() * 1000)) if start else None
+
+
+def _names(capture: Capture) -> dict[str, object]:
+    return {
+        "capture": capture.pk,
+        "timelapse": capture.timelapse_id,
+        "camera": capture.timelapse.camera_id,
+        "slot": capture.slot.isoformat(),
+    }
+
+
+def _tell_gone(type_: EventType, capture: Capture, reason: str, detail: str, now: datetime) -> None:
+    payload = {**_names(capture), "reason": reason, "message": detail or words_of(reason)}
+    emit(type_, capture.timelapse.topic, payload, now=now)

@@ -1,0 +1,43 @@
+"""WHAT the clock and the pools do with captures. Each task is a door to one domain function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from celery.signals import worker_ready
+
+from captures import campaign, derivatives, dispatch, ingest, ledger
+from media_jobs import clock, tracked
+
+
+@shared_task(name="captures.plan")
+def plan() -> None:
+    dispatch.plan()
+
+
+@shared_task(name="captures.take", bind=True)
+def take(self: Task, capture_id: int) -> None:
+    ingest.take(capture_id, worker=self.request.hostname)
+
+
+@shared_task(name="captures.sweep")
+def sweep() -> None:
+    now = clock.now()
+    ledger.sweep(now)
+    campaign.complete_ended(now)
+
+
+@shared_task(name="captures.account")
+def account() -> None:
+    ledger.account()
+
+
+@shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)
+def make_thumbnails(self: Task, job_id: str) -> None:
+    tracked.run(job_id, derivatives.make, worker=self.request.hostname)
+
+
+@worker_ready.connect
+def release_captures(sender: Any, **_: Any) -> None:
+    ledger.release(sender.hostname)

@@ -1,0 +1,31 @@
+"""Who deletes what is old: events, ended jobs, previews, workers that are no more."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+
+from media_jobs import lifecycle
+from media_jobs.models import Event, Pulse
+
+PREVIEWS = "previews"
+KEEP_PREVIEWS = timedelta(days=1)
+KEEP_QUIET = timedelta(hours=1)
+KEEP_PULSES = timedelta(days=1)
+
+
+def prune(now: datetime) -> None:
+    """Forgets what the settings allow to forget."""
+    lifecycle.prune(now - timedelta(days=settings.KEEP_JOBS_DAYS), quiet_before=now - KEEP_QUIET)
+    old = Event.objects.filter(created_at__lt=now - timedelta(hours=settings.KEEP_EVENTS_HOURS))
+    newest_old = old.order_by("-id").values_list("id", flat=True).first()
+    if newest_old is not None:
+        Event.objects.filter(id__lte=newest_old).delete()
+    Pulse.objects.filter(kind="worker", at__lt=now - KEEP_PULSES).delete()
+    if default_storage.exists(PREVIEWS):
+        for name in default_storage.listdir(PREVIEWS)[1]:
+            path = f"{PREVIEWS}/{name}"
+            if default_storage.get_modified_time(path) < now - KEEP_PREVIEWS:
+                default_storage.delete(path)

@@ -1,0 +1,62 @@
+"""Is it alive, is it ready? For supervisors and monitors; says no more than they need, so no login is asked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from captures.dispatch import PULSE
+from media_jobs import clock, outbox
+from media_jobs.models import Pulse
+from media_jobs.workers import queues_alive
+from timelapser.queues import QUEUES
+
+SILENT_AFTER = timedelta(seconds=10)
+
+
+@login_not_required
+@require_safe
+def live(request: HttpRequest) -> JsonResponse:
+    """This process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 where pictures are being taken: database, broker, clock and every pool; else 503 and what is missing."""
+    faults = find_faults()
+    return JsonResponse(
+        {"status": "degraded" if faults else "ok", "faults": faults}, status=503 if faults else 200
+    )
+
+
+def find_faults() -> list[str]:
+    """What keeps the system from doing its work, in plain words."""
+    try:
+        now = clock.now()
+        faults = []
+        if outbox.queue_length(QUEUES[0]) is None:
+            faults.append("The broker does not answer.")
+        silent_for = scheduler_silence(now)
+        if silent_for is None or silent_for > SILENT_AFTER:
+            faults.append("The scheduler is silent: no pictures are planned.")
+        faults += [f"No worker serves the queue {queue}." for queue in queues_without_worker(now)]
+    except DatabaseError:
+        return ["The database does not answer."]
+    return faults
+
+
+def scheduler_silence(now: datetime) -> timedelta | None:
+    """How long the planner has not ticked, or None where it never has."""
+    at = Pulse.objects.filter(name=PULSE).values_list("at", flat=True).first()
+    return now - at if at else None
+
+
+def queues_without_worker(now: datetime) -> list[str]:
+    alive = queues_alive(now)
+    return [queue for queue in QUEUES if queue not in alive]

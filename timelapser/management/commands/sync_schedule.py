@@ -1,0 +1,54 @@
+"""`manage.py sync_schedule`: hands the fixed entries of timelapser/schedule.py to beat's tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+
+from timelapser.queues import QUEUE_OF_TASK
+from timelapser.schedule import ENTRIES, Entry
+
+OURS = "timelapser: "
+
+
+class Command(BaseCommand):
+    help = "Creates, updates and removes beat's entries; what an operator set (enabled, period) stays."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--reset", action="store_true", help="put the operator's edits back, too")
+
+    def handle(self, *args: Any, reset: bool, **options: Any) -> None:
+        with transaction.atomic():
+            changed = sum(_write(entry, is_reset=reset) for entry in ENTRIES)
+            gone, _ = (
+                PeriodicTask.objects.filter(name__startswith=OURS)
+                .exclude(name__in=[entry.name for entry in ENTRIES])
+                .delete()
+            )
+            if changed or gone:
+                PeriodicTasks.update_changed()
+        if options["verbosity"]:
+            self.stdout.write(f"{len(ENTRIES)} entries, {changed} written, {gone} removed")
+
+
+def _write(entry: Entry, *, is_reset: bool) -> bool:
+    interval, _ = IntervalSchedule.objects.get_or_create(every=entry.every_s, period=IntervalSchedule.SECONDS)
+    task = PeriodicTask.objects.filter(name=entry.name).first() or PeriodicTask(
+        name=entry.name, interval=interval, enabled=True
+    )
+    is_new = task.pk is None
+    before = (task.task, task.queue, task.description, task.expire_seconds, task.interval_id, task.enabled)
+    task.task, task.queue, task.description = entry.task, QUEUE_OF_TASK[entry.task], entry.why
+    if is_new or is_reset:
+        task.interval, task.enabled = interval, True
+    period = timedelta(**{task.interval.period: task.interval.every}).total_seconds()
+    task.expire_seconds = max(1, round(2 if period <= 1 else period * 0.9))
+    after = (task.task, task.queue, task.description, task.expire_seconds, task.interval_id, task.enabled)
+    if is_new or before != after:
+        task.save()
+        return True
+    return False

@@ -1,0 +1,29 @@
+"""Films that nobody asks for by hand: the one that follows each timelapse."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import F
+
+from media_jobs.models import MediaJob
+from videos import rendering
+from videos.models import Video
+
+FEWEST_FRAMES = 2
+
+
+def follow(now: datetime) -> int:
+    """Asks for the tail of every following film whose timelapse has new pictures. Returns how many it asked for."""
+    behind = (
+        Video.objects.filter(follows=True, timelapse__image_count__gte=FEWEST_FRAMES)
+        .exclude(asked_image_count=F("timelapse__image_count"))
+        .select_related("timelapse")
+    )
+    asked = 0
+    for video in behind:
+        if video.asked_at and now < video.asked_at + timedelta(seconds=video.throttle_s):
+            continue
+        _, is_new = rendering.request(video, by="clock", priority=MediaJob.Priority.MEDIUM, is_quiet=True)
+        asked += is_new
+    return asked
