@@ -13,7 +13,9 @@ BITS = 12
 def paint(number: int, width: int = 192, height: int = 108) -> np.ndarray:
     """BGR pixels: a slow gradient, a moving disc, and the number in big cells along the bottom."""
     column = np.linspace(40, 200, width, dtype=np.uint8)
-    pixels = np.repeat(np.stack([column, column[::-1], np.full_like(column, 90)], axis=1)[None], height, axis=0)
+    pixels = np.repeat(
+        np.stack([column, column[::-1], np.full_like(column, 90)], axis=1)[None], height, axis=0
+    )
     cv2.circle(pixels, (number * 5 % width, height // 3), height // 8, (230, 230, 230), -1)
     for bit in range(BITS):
         left, right = bit * width // BITS, (bit + 1) * width // BITS
@@ -45,3 +47,8 @@ def read_film(path: Path) -> tuple[list[int], list]:
             numbers.append(read_number(frame.to_ndarray(format="bgr24")))
             instants.append(frame.pts * frame.time_base)
     return numbers, instants
+
+
+def names_in(folder: Path) -> list[str]:
+    """Everything in a folder, hidden part files too."""
+    return sorted(path.name for path in folder.iterdir())

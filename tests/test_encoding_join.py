@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.painted import read_film, source
+from tests.painted import names_in, read_film, source
 from videos.encoding.errors import DiskFull, EncodingCancelled, EncodingFailed, NoFrames, SegmentsDiffer
 from videos.encoding.join import join_segments
 from videos.encoding.look import CODECS, Look
@@ -37,7 +37,7 @@ def segment(tmp_path_factory):
 
     @functools.cache
     def make(codec, count, first, fps=25, threads=2, **changes):
-        out = folder / f"{len(os.listdir(folder))}.mp4"
+        out = folder / f"{len(names_in(folder))}.mp4"
         look = replace(look_of(codec, fps), **changes)
         frames = [source(number, look.width, look.height) for number in range(first, first + count)]
         encode_segment(
@@ -83,7 +83,7 @@ def test_film_of_any_mixture_of_lengths_is_exact(tmp_path, segment, codec, count
     assert (facts.frame_count, facts.duration) == (sum(counts), Fraction(sum(counts), 25))
     assert (facts.width, facts.height, facts.codec) == (192, 108, codec)
     assert facts.bytes == out.stat().st_size
-    assert os.listdir(tmp_path) == ["film.mp4"]
+    assert names_in(tmp_path) == ["film.mp4"]
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -129,7 +129,7 @@ def test_segments_of_other_parameters_are_refused(tmp_path, segment, codec, chan
     with pytest.raises(SegmentsDiffer, match=paths[1].name):
         join_segments(paths, look_of("h264"), tmp_path / "film.mp4", should_stop=never)
 
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_segments_of_another_size_than_the_film_are_refused(tmp_path, segment):
@@ -157,7 +157,7 @@ def test_damaged_segment_is_named_and_the_old_film_stays(tmp_path, segment, dama
     if damage != "missing":
         bad.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "garbage": bytes(5000)}[damage])
 
-    with pytest.raises(EncodingFailed, match="bad.mp4"):
+    with pytest.raises(EncodingFailed, match=r"bad\.mp4"):
         join_segments([segment("h264", 30, 50), bad], look_of("h264"), out, should_stop=never)
 
     assert out.read_bytes() == b"the old film"
@@ -185,10 +185,12 @@ def test_cancel_leaves_the_old_film_and_no_part(tmp_path, segment, asked):
     answers = iter([False] * (asked - 1) + [True] * 100)
 
     with pytest.raises(EncodingCancelled):
-        join_segments([segment("h264", 30, 50)] * 1500, look_of("h264"), out, should_stop=lambda: next(answers))
+        join_segments(
+            [segment("h264", 30, 50)] * 1500, look_of("h264"), out, should_stop=lambda: next(answers)
+        )
 
     assert out.read_bytes() == b"the old film"
-    assert os.listdir(tmp_path) == ["film.mp4"]
+    assert names_in(tmp_path) == ["film.mp4"]
 
 
 def test_limit_of_the_file_size_is_said_and_leaves_nothing(tmp_path, segment):
@@ -210,7 +212,7 @@ def test_limit_of_the_file_size_is_said_and_leaves_nothing(tmp_path, segment):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert ran.stdout == "disk full\n"
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_full_disk_is_said_and_leaves_nothing(tmp_path, segment):
@@ -224,7 +226,7 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path, segment):
             join_segments(
                 [segment("h264", 30, 50)] * 20, look_of("h264"), tmp_path / "film.mp4", should_stop=never
             )
-        assert os.listdir(tmp_path) == []
+        assert names_in(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -240,8 +242,8 @@ def test_memory_does_not_grow_with_the_film(tmp_path, segment):
         paths = [pathlib.Path(path) for path in {paths!r}]
         peaks = []
         for times in (30, 300):
-            join_segments(paths * times, Look(192, 108, 25, gop=30), pathlib.Path({str(tmp_path / "film.mp4")!r}),
-                          should_stop=lambda: False)
+            film = pathlib.Path({str(tmp_path / "film.mp4")!r})
+            join_segments(paths * times, Look(192, 108, 25, gop=30), film, should_stop=lambda: False)
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         print(peaks[1] - peaks[0])
         """

@@ -11,7 +11,9 @@ FRAMES = ["aa", "bb", "cc"]
 
 
 def test_equal_inputs_give_the_equal_key():
-    assert segment_key(FRAMES, LOOK, "b") == segment_key(iter(list(FRAMES)), Look(640, 360, Fraction(25)), "b")
+    assert segment_key(FRAMES, LOOK, "b") == segment_key(
+        iter(list(FRAMES)), Look(640, 360, Fraction(25)), "b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,9 @@ def test_another_build_gives_another_key():
 
 def test_key_is_stable_over_processes_and_releases():
     """A change here throws all stored segments away: raise KEY_FORMAT when that is meant."""
-    assert segment_key(FRAMES, LOOK, "b") == "5e78396166ccdb46963017c7791eab050e13f8a256e25753cb9a34330efb1177"
+    assert (
+        segment_key(FRAMES, LOOK, "b") == "5e78396166ccdb46963017c7791eab050e13f8a256e25753cb9a34330efb1177"
+    )
 
 
 @pytest.mark.parametrize("checksum", ["", "aa\nframe bb", "a b"])

@@ -12,7 +12,11 @@ from videos.encoding.poster import make_poster
 
 @pytest.mark.parametrize(
     ("look", "size"),
-    [(Look(1920, 1080, 25), (1280, 720)), (Look(640, 360, 25), (640, 360)), (Look(2560, 4096, 25), (1280, 2048))],
+    [
+        (Look(1920, 1080, 25), (1280, 720)),
+        (Look(640, 360, 25), (640, 360)),
+        (Look(2560, 4096, 25), (1280, 2048)),
+    ],
 )
 def test_poster_has_the_aspect_of_the_film_and_is_at_most_1280_wide(look, size):
     poster = make_poster([source(33, look.width, look.height)], look)

@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import subprocess
@@ -32,6 +33,14 @@ def after(seconds):
     return lambda: time.monotonic() >= at
 
 
+def feed_after(number, child, size_bytes=64 << 20):
+    """Send the child a signal, then more than its pipe holds."""
+    with child:
+        os.kill(child.pid, number)
+        child.feed(bytes(size_bytes))
+        child.finish()
+
+
 def test_cancel_ends_a_busy_child_within_two_seconds():
     child = Ffmpeg(ENDLESS, should_stop=after(0.3), time_limit_s=60)
     began = time.monotonic()
@@ -47,9 +56,8 @@ def test_cancel_ends_a_stopped_child_whose_pipe_is_full():
     child = Ffmpeg(FROM_STDIN, should_stop=after(0.3), time_limit_s=60)
     began = time.monotonic()
 
-    with pytest.raises(EncodingCancelled), child:
-        os.kill(child.pid, signal.SIGSTOP)
-        child.feed(bytes(8 << 20))
+    with pytest.raises(EncodingCancelled):
+        feed_after(signal.SIGSTOP, child)
 
     assert time.monotonic() - began < 0.3 + 2
     assert is_gone(child.pid)
@@ -63,11 +71,10 @@ def test_stop_is_asked_at_least_every_quarter_second_while_blocked():
         return len(asked) == 12
 
     child = Ffmpeg(FROM_STDIN, should_stop=should_stop, time_limit_s=60)
-    with pytest.raises(EncodingCancelled), child:
-        os.kill(child.pid, signal.SIGSTOP)
-        child.feed(bytes(8 << 20))
+    with pytest.raises(EncodingCancelled):
+        feed_after(signal.SIGSTOP, child)
 
-    gaps = sorted(later - earlier for earlier, later in zip(asked, asked[1:], strict=False))
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(asked))
     assert gaps[len(gaps) // 2] < 0.25
     assert gaps[0] > 0.05
 
@@ -84,17 +91,15 @@ def test_time_limit_ends_the_child():
 def test_killed_child_is_a_failure_that_names_the_signal():
     child = Ffmpeg(ENDLESS, should_stop=lambda: False, time_limit_s=60)
 
-    with pytest.raises(EncodingFailed, match="signal 9"), child:
-        os.kill(child.pid, signal.SIGKILL)
-        child.finish()
+    with pytest.raises(EncodingFailed, match="signal 9"):
+        feed_after(signal.SIGKILL, child, size_bytes=0)
 
 
 def test_child_killed_while_fed_is_a_failure():
     child = Ffmpeg(FROM_STDIN, should_stop=lambda: False, time_limit_s=60)
 
-    with pytest.raises(EncodingFailed, match="signal 9"), child:
-        os.kill(child.pid, signal.SIGKILL)
-        child.feed(bytes(64 << 20))
+    with pytest.raises(EncodingFailed, match="signal 9"):
+        feed_after(signal.SIGKILL, child)
 
 
 def test_failure_carries_the_last_lines():
@@ -114,7 +119,9 @@ def test_flood_of_messages_neither_blocks_nor_grows():
 def test_flood_while_fed_does_not_block():
     said = []
     arguments = ["-debug_ts", *FROM_STDIN[:-3], "-vf", "showinfo", "-f", "null", "-"]
-    child = Ffmpeg(arguments, should_stop=lambda: False, time_limit_s=60, loglevel="debug", on_output=said.append)
+    child = Ffmpeg(
+        arguments, should_stop=lambda: False, time_limit_s=60, loglevel="debug", on_output=said.append
+    )
 
     with child:
         child.feed(bytes(4096 * 2000))

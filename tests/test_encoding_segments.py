@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.painted import painted_jpeg, read_film, read_number, source
+from tests.painted import names_in, painted_jpeg, read_film, read_number, source
 from videos.encoding.errors import (
     DiskFull,
     EncodingCancelled,
@@ -43,7 +43,9 @@ def children():
 def test_segment_shows_every_frame_in_order_at_its_instant(tmp_path, codec, count):
     out = tmp_path / "segment.mp4"
 
-    facts = encode((source(number) for number in range(100, 100 + count)), out, Look(192, 108, 25, codec, gop=30))
+    facts = encode(
+        (source(number) for number in range(100, 100 + count)), out, Look(192, 108, 25, codec, gop=30)
+    )
 
     numbers, instants = read_film(out)
     assert numbers == list(range(100, 100 + count))
@@ -52,7 +54,7 @@ def test_segment_shows_every_frame_in_order_at_its_instant(tmp_path, codec, coun
     assert facts.omitted == ()
     assert facts.bytes == out.stat().st_size
     assert facts.duration == Fraction(count, 25)
-    assert os.listdir(tmp_path) == ["segment.mp4"]
+    assert names_in(tmp_path) == ["segment.mp4"]
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -73,8 +75,8 @@ def test_missing_and_broken_frames_are_left_out_and_reported(tmp_path):
     whole = painted_jpeg(3)
     (tmp_path / "four.jpg").write_bytes(painted_jpeg(4))
     frames = [
-        missing, source(1), tmp_path / "nowhere.jpg", lambda: whole[: len(whole) // 2], source(2), lambda: b"",
-        lambda: b"not a picture", tmp_path / "four.jpg", lambda: whole[:-2], tmp_path,
+        missing, source(1), tmp_path / "nowhere.jpg", lambda: whole[: len(whole) // 2], source(2), lambda:
+        b"", lambda: b"not a picture", tmp_path / "four.jpg", lambda: whole[:-2], tmp_path,
     ]  # fmt: skip
 
     facts = encode(frames, tmp_path / "segment.mp4")
@@ -89,7 +91,7 @@ def test_segment_of_nothing_is_no_frames_and_no_file(tmp_path, frames):
     with pytest.raises(NoFrames):
         encode(frames, tmp_path / "segment.mp4")
 
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("size", [(192, 108), (96, 54), (1921, 1081), (3840, 2160), (191, 107)])
@@ -185,7 +187,7 @@ def test_cancel_in_the_middle_ends_ffmpeg_and_leaves_nothing(tmp_path):
     assert time.monotonic() - stopped_at[0] < 2
     assert len(pids) == 1
     assert not Path(f"/proc/{pids[0]}").exists()
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_killed_ffmpeg_is_a_failure_and_leaves_the_old_file(tmp_path):
@@ -202,14 +204,14 @@ def test_killed_ffmpeg_is_a_failure_and_leaves_the_old_file(tmp_path):
         encode(frames(), out)
 
     assert out.read_bytes() == b"the old one"
-    assert os.listdir(tmp_path) == ["segment.mp4"]
+    assert names_in(tmp_path) == ["segment.mp4"]
 
 
 def test_time_limit_leaves_nothing(tmp_path):
     with pytest.raises(EncodingTookTooLong):
         encode((source(1) for _ in range(100_000)), tmp_path / "segment.mp4", time_limit_s=0.5)
 
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
     assert children() == []
 
 
@@ -220,7 +222,7 @@ def test_frame_source_that_raises_something_else_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="defect"):
         encode([source(1), fails], tmp_path / "segment.mp4")
 
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
     assert children() == []
 
 
@@ -239,7 +241,7 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path):
     try:
         with pytest.raises(DiskFull, match="No space left"):
             encode(noise(), tmp_path / "segment.mp4", Look(192, 108, 25, crf=5))
-        assert os.listdir(tmp_path) == []
+        assert names_in(tmp_path) == []
     finally:
         subprocess.run(["umount", tmp_path], check=True)
 
@@ -261,4 +263,4 @@ def test_limit_of_the_file_size_is_said_and_leaves_nothing(tmp_path):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert ran.stdout == "disk full\n"
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
