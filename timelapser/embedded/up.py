@@ -126,7 +126,7 @@ async def _start_broker(supervisor: Supervisor, folder: DataFolder, binary: Path
         return
     command = valkey.server_command(binary, folder.valkey, folder.redis_socket)
     ready = functools.partial(valkey.answers, folder.redis_url)
-    await supervisor.start(Program("valkey", tuple(command), BROKER_STAGE, 2.0, ready))
+    await supervisor.start(Program("valkey", tuple(command), BROKER_STAGE, 2.0, ready, valkey.is_chatter))
 
 
 async def _start_demo(

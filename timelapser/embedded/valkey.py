@@ -51,6 +51,11 @@ def server_command(binary: Path, folder: Path, socket: Path, *, durable: bool = 
     return [*command, "--appendonly", "yes" if durable else "no", "--appendfsync", "everysec"]
 
 
+def is_chatter(line: str) -> bool:
+    """Whether a line of the server is none that a person can use: advice for big machines, and good-byes."""
+    return any(words in line for words in ("overcommit", "SIGTERM scheduling", "ready to exit"))
+
+
 async def answers(url: str) -> bool:
     """Whether PING is answered at a `unix://`, `redis://` or `rediss://` address within a second."""
     try:
