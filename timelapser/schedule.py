@@ -1,4 +1,4 @@
-"""WHEN: the fixed entries of the clock, the only periods in the system. `manage.py sync_schedule` hands them to beat."""
+"""WHEN: the fixed entries of the clock, the only periods in the system. Beat's tables get them by `sync_schedule`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "captures.plan",
         1,
-        "The hand of the clock: claims the slots of the coming second and sends each at its instant.",
+        "The hand of the clock: claims the coming second's slots, sends each at its instant.",
     ),
     Entry(
         "captures.sweep",

@@ -185,7 +185,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
         "rest_framework.authentication.TokenAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["media_jobs.roles.RolePermission"],
+    "DEFAULT_PERMISSION_CLASSES": ["media_jobs.permissions.RolePermission"],
     "DEFAULT_PAGINATION_CLASS": "media_jobs.paging.Pages",
     "DEFAULT_FILTER_BACKENDS": [
         "django_filters.rest_framework.DjangoFilterBackend",
@@ -270,6 +270,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
+        "django_structlog": {"level": "WARNING"},
     },
 }
 structlog.configure(

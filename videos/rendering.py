@@ -1,8 +1,8 @@
 """From the wish for a film to the published file: plan, encode what is missing, join, publish.
 
 A render is one job that may wait. Each time it is claimed it looks which segments exist; for those that do not it
-records one job each and waits; when none is missing it joins and publishes. So a lost worker, a lost message or a second
-wish for the same segment change nothing but the time it takes.
+records one job each and waits; when none is missing it joins and publishes. So a lost worker, a lost message or a
+second wish for the same segment change nothing but the time it takes.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -14,10 +15,12 @@ from django.db import transaction
 from cameras.models import Camera
 from captures import campaign
 from captures.models import Timelapse
+from media_jobs import clock
 from media_jobs.roles import ROLES
 from videos import rendering
 from videos.models import Recipe
 
+START_UP = timedelta(seconds=12)
 DEMO = (
     ("Harbour (demo)", Camera.Kind.RTSP, "demo_rtsp", 3),
     ("Lakeside (demo)", Camera.Kind.HTTP, "demo_http", 2),
@@ -71,7 +74,11 @@ def _set_up_demo(name: str, kind: str, address: str, interval_s: int, recipe: Re
         name=name, kind=kind, address=address, notes="Served by the demonstration on this machine."
     )
     timelapse = Timelapse.objects.create(
-        camera=camera, name=f"A day at the {name.split()[0].lower()}", interval_s=interval_s
+        camera=camera,
+        name=f"A day at the {name.split()[0].lower()}",
+        interval_s=interval_s,
+        # By then everything is up: a demonstration does not begin with missed slots.
+        start_at=clock.now() + START_UP,
     )
     rendering.create_follower(timelapse, recipe)
     campaign.start(timelapse, by="demonstration")
