@@ -7,7 +7,6 @@ import secrets
 from dataclasses import replace
 from typing import Any, Literal, cast
 
-import cv2
 from django.conf import settings
 
 from cameras import sealing
@@ -19,7 +18,6 @@ from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 
 PREVIEWS = "previews"
-PREVIEW_WIDTH_PX = 800
 
 
 def settings_of(camera: Camera) -> SourceSettings:
@@ -87,6 +85,8 @@ def request_test(
 
 def run_test(running: Running) -> dict[str, Any]:
     """Reads one still and says what it was, or what went wrong and what helps."""
+    from cameras.previews import make_preview  # slow import: the web asks for tests, but never makes one
+
     args = running.args
     try:
         if "camera" in args:
@@ -95,6 +95,7 @@ def run_test(running: Running) -> dict[str, Any]:
             values = {name: value for name, value in args.items() if name != "sealed_password"}
             source = _settings(**values, password=sealing.unseal(args["sealed_password"]))
         still = open_source(source).read()
+        picture = make_preview(still)
     except SourceError as error:
         return {"ok": False, "code": error.code, "message": str(error), "advice": error.advice, "preview": ""}
     except SealBroken as error:
@@ -108,7 +109,6 @@ def run_test(running: Running) -> dict[str, Any]:
     except Camera.DoesNotExist:
         return {"ok": False, "code": "gone", "message": "The camera is gone.", "advice": "", "preview": ""}
     preview = f"{PREVIEWS}/{running.job.pk}.jpg"
-    picture = _preview(still)
     files.write(preview, picture)
     return {
         "ok": True,
@@ -122,21 +122,6 @@ def run_test(running: Running) -> dict[str, Any]:
         "bytes": len(still.encoded) if still.encoded is not None else len(picture),
         "preview": preview,
     }
-
-
-def _preview(still: Still) -> bytes:
-    """A JPEG of our own making: what a camera sent is never served as it came."""
-    pixels = still.pixels
-    if pixels is None:
-        import numpy as np
-
-        pixels = cv2.imdecode(np.frombuffer(still.encoded or b"", np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        raise ValueError("a source gave a picture that does not decode")
-    if still.width > PREVIEW_WIDTH_PX:
-        height = max(1, round(still.height * PREVIEW_WIDTH_PX / still.width))
-        pixels = cv2.resize(pixels, (PREVIEW_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
 
 
 def _settings(**values: Any) -> SourceSettings:

@@ -10,4 +10,4 @@ from media_jobs import tracked
 
 @shared_task(name="cameras.test_connection", bind=True)
 def test_connection(self: Task, job_id: str) -> None:
-    tracked.run(job_id, connection.run_test, worker=self.request.hostname)
+    tracked.run(job_id, connection.run_test, worker=str(self.request.hostname))

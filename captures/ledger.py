@@ -13,7 +13,7 @@ from django.db.models import Count, F, Q
 from cameras import health
 from cameras.models import Camera
 from captures.exceptions import NotRunning
-from captures.models import Capture, Gap, Timelapse
+from captures.models import Capture, CaptureQuerySet, Gap, Timelapse
 from media_jobs import clock, lifecycle, outbox
 from media_jobs.events import EventType, emit
 
@@ -331,7 +331,7 @@ def words_of(reason: str) -> str:
     return REASONS.get(reason, reason.replace("_", " ").capitalize() + ".")
 
 
-def _held(capture: Capture) -> object:
+def _held(capture: Capture) -> CaptureQuerySet:
     return Capture.objects.owed().filter(pk=capture.pk, attempt=capture.attempt)
 
 

@@ -18,7 +18,7 @@ def plan() -> None:
 
 @shared_task(name="captures.take", bind=True)
 def take(self: Task, capture_id: int) -> None:
-    ingest.take(capture_id, worker=self.request.hostname)
+    ingest.take(capture_id, worker=str(self.request.hostname))
 
 
 @shared_task(name="captures.sweep")
@@ -35,7 +35,7 @@ def account() -> None:
 
 @shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)
 def make_thumbnails(self: Task, job_id: str) -> None:
-    tracked.run(job_id, derivatives.make, worker=self.request.hostname)
+    tracked.run(job_id, derivatives.make, worker=str(self.request.hostname))
 
 
 @worker_ready.connect

@@ -46,7 +46,11 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
     async def receive_json(self, content: Any, **_: Any) -> None:
         wanted = content.get("follow") if isinstance(content, dict) else None
         since = content.get("since") if isinstance(content, dict) else None
-        if not _are_topics(wanted) or not (since is None or (isinstance(since, int) and since >= 0)):
+        if (
+            not isinstance(wanted, list)
+            or not _are_topics(wanted)
+            or not (since is None or (isinstance(since, int) and since >= 0))
+        ):
             await self.send_json({"error": 'Send {"follow": [topics], "since": id or null}.'})
             return
         allowed = [topic for topic in wanted if await self._may_follow(topic)]
@@ -85,9 +89,7 @@ def latest_id() -> int:
     return newest or 0
 
 
-def _are_topics(wanted: Any) -> bool:
-    return (
-        isinstance(wanted, list)
-        and len(wanted) <= MOST_TOPICS
-        and all(isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in wanted)
+def _are_topics(wanted: list[Any]) -> bool:
+    return len(wanted) <= MOST_TOPICS and all(
+        isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in wanted
     )

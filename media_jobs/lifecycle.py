@@ -159,7 +159,7 @@ def wake(job_ids: Sequence[UUID]) -> None:
     now = clock.now()
     with transaction.atomic():
         for job in MediaJob.objects.filter(pk__in=job_ids, state=State.WAITING):
-            if job.needs.active().exists():  # type: ignore[attr-defined]
+            if job.needs.active().exists():
                 continue
             if MediaJob.objects.filter(pk=job.pk, state=State.WAITING).update(
                 state=State.QUEUED, run_after=now
@@ -182,7 +182,7 @@ def cancel(job: MediaJob) -> bool:
         if ended:
             _tell(job, now)
             _after_end(job)
-        for need in job.needs.active():  # type: ignore[attr-defined]
+        for need in job.needs.active():
             if not need.needed_by.active().exclude(pk=job.pk).exists():
                 cancel(need)
     return bool(ended or asked)

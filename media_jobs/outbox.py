@@ -73,7 +73,7 @@ def queue_length(queue: str) -> int | None:
     try:
         with current_app.connection_for_write() as connection:
             channel = connection.default_channel
-            return int(channel.client.llen(queue))
+            return int(channel.client.llen(queue))  # type: ignore[attr-defined] # it is kombu's Redis channel
     except (OperationalError, OSError) as error:
         log.warning("broker_away", queue=queue, error=type(error).__name__)
         return None

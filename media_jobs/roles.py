@@ -28,6 +28,12 @@ def may(user: AbstractBaseUser | AnonymousUser, deed: str, thing: Any = None) ->
         return False
     if getattr(user, "is_superuser", False):
         return True
+    return not _roles_of(user).isdisjoint(_NEEDS[deed])
+
+
+def _roles_of(user: Any) -> set[str]:
+    """The names of the user's groups, asked once for each request's user."""
     if not hasattr(user, "role_names"):
-        user.role_names = set(user.groups.values_list("name", flat=True))  # type: ignore[union-attr]
-    return not user.role_names.isdisjoint(_NEEDS[deed])
+        user.role_names = set(user.groups.values_list("name", flat=True))
+    names: set[str] = user.role_names
+    return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from media_jobs import clock, tracked
-from videos import automation, rendering, retention
+from videos import assembly, automation, rendering, retention
 
 
 @shared_task(name="videos.follow")
@@ -16,12 +16,12 @@ def follow() -> None:
 
 @shared_task(name="videos.render", bind=True)
 def render(self: Task, job_id: str) -> None:
-    tracked.run(job_id, rendering.render, worker=self.request.hostname)
+    tracked.run(job_id, assembly.render, worker=str(self.request.hostname))
 
 
 @shared_task(name="videos.encode_segment", bind=True)
 def encode_segment(self: Task, job_id: str) -> None:
-    tracked.run(job_id, rendering.encode, worker=self.request.hostname)
+    tracked.run(job_id, assembly.encode, worker=str(self.request.hostname))
 
 
 @shared_task(name="videos.tidy")
