@@ -105,7 +105,9 @@ class LoginRefused(SourceError):
     """The camera did not accept the user name and password."""
 
     code = "login_refused"
-    advice = "Check user name and password; streams may have an account of their own, and accounts are locked for a while."
+    advice = (
+        "Check user name and password; streams may have accounts of their own, and failures lock accounts."
+    )
     is_retryable = False
 
 

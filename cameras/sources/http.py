@@ -72,7 +72,7 @@ def open_answer(settings: SourceSettings, deadline: Deadline) -> Iterator[httpx.
     finally:
         _read.reset(token)
     if failure is not None:
-        raise failure
+        raise failure from None
 
 
 def _typed(error: Exception) -> SourceError:

@@ -1,6 +1,9 @@
 """The first whole picture of an endless multipart answer (motion JPEG over HTTP)."""
 
 import re
+from collections.abc import Iterator
+
+import httpx
 
 from cameras.sources.contract import Source, Still
 from cameras.sources.deadline import Deadline
@@ -18,14 +21,23 @@ class MjpegSource(Source):
         deadline = Deadline(self.settings.deadline_s)
         with open_answer(self.settings, deadline) as answer:
             parts = Parts(_read_boundary(answer.headers.get("content-type", "")), self.settings.max_bytes)
-            for chunk in answer.iter_raw():
-                for part in parts.feed(chunk):
+            try:
+                for part in _read_parts(answer, parts):
                     facts = _facts_or_none(part)
                     if facts is not None:
-                        return Still(part, None, facts.width, facts.height, facts.codec, deadline.elapsed_s())
-                if deadline.is_over():
-                    raise parts.failure or ReadTimedOut()
-        raise parts.failure or BrokenPicture("The stream ended before a whole picture had come.")
+                        size = facts.width, facts.height
+                        return Still(part, None, *size, facts.codec, deadline.elapsed_s())
+            except ReadTimedOut:
+                if not parts.count:
+                    raise
+        if parts.count:
+            raise BrokenPicture("The stream's parts are not whole JPEG or PNG pictures.")
+        raise BrokenPicture("The stream ended before a whole picture had come.")
+
+
+def _read_parts(answer: httpx.Response, parts: "Parts") -> Iterator[bytes]:
+    for chunk in answer.iter_raw():
+        yield from parts.feed(chunk)
 
 
 def _facts_or_none(part: bytes) -> PictureFacts | None:
@@ -52,14 +64,14 @@ class Parts:
         self._max_bytes = max_bytes
         self._buffer = bytearray()
         self._searched = 0
-        self.failure: SourceError | None = None
+        self.count = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
         self._buffer += chunk
         parts = []
         while (part := self._take()) is not None:
             parts.append(part)
-            self.failure = BrokenPicture("The stream's parts are not whole JPEG or PNG pictures.")
+        self.count += len(parts)
         if len(self._buffer) > self._max_bytes + MAX_PART_HEADER_BYTES:
             raise TooLarge
         return parts

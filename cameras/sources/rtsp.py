@@ -1,9 +1,9 @@
 """One key frame of a camera's RTSP stream, by FFmpeg's libraries in this process (PyAV).
 
 FFmpeg's own time-outs see traffic and never end where packets are lost and no key frame completes. PyAV
-reads its time-out anew, by `float()`, at each start of `demux()`: it is given an object that answers with what
-is left of the deadline, and is started for each packet. So every wait inside of FFmpeg ends with the deadline,
-and no thread or process has to be killed.
+reads its time-out anew, by `float()`, at each start of `demux()`: it is given an object that answers with
+what is left of the deadline, and is started for each packet. So every wait inside of FFmpeg ends with the
+deadline, and no thread or process has to be killed.
 
 FFmpeg wants the login inside of the address, and writes that address into its errors and reprs. None of them
 leaves this module: failures are turned into values here and raised without trace or context.
@@ -51,6 +51,10 @@ MAX_LOGIN_BYTES = 127
 # After a failure the port is looked at once more to tell what it was; the margin of the contract is 0.5 s.
 DIAGNOSIS_S = 0.35
 
+_LOGIN_ERRORS = (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)
+_LATE_ERRORS = (av.error.ExitError, av.error.TimeoutError)
+_NONSENSE_ERRORS = (av.error.InvalidDataError, av.error.PatchWelcomeError)
+
 
 class RtspSource(Source):
     def read(self) -> Still:
@@ -81,6 +85,7 @@ class _Attempt:
         self._ip = ip
         self._port = port
         self._deadline = deadline
+        self._patience = _Patience(deadline, settings.connect_timeout_s)
         self._is_open = False
         self._packets = 0
         self._broken = 0
@@ -94,7 +99,9 @@ class _Attempt:
         except SourceError as error:
             return error.with_traceback(None)
         except av.error.FFmpegError as error:
-            return self._typed(error)
+            failure = type(error)
+        # Outside of the block, or the error with the address would be the context of whatever comes now.
+        return self._typed(failure)
 
     @contextmanager
     def _open(self) -> Iterator[InputContainer]:
@@ -109,13 +116,12 @@ class _Attempt:
         }
         if secure:
             options |= _tls_options(self._settings)
-        patience = _OpenTime(self._deadline, self._settings.connect_timeout_s)
         # The stubs say float; see the module's docstring for what an object with __float__ is for.
         with av.open(
             _address_with_login(self._settings, self._ip, self._port),
             format="rtsp",
             options=options,
-            timeout=(patience, self._deadline),  # type: ignore[arg-type]
+            timeout=(self._patience, self._deadline),  # type: ignore[arg-type]
         ) as container:
             yield container
 
@@ -173,49 +179,65 @@ class _Attempt:
             return NoKeyFrame()
         return ReadTimedOut()
 
-    def _typed(self, error: av.error.FFmpegError) -> SourceError:
-        match error:
-            case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
-                return LoginRefused()
-            case av.error.HTTPNotFoundError():
-                return NotFound()
-            case av.error.HTTPClientError() | av.error.HTTPServerError():
-                return Unreachable("The camera refuses to play the stream; it may serve no more viewers.")
-            case av.error.ConnectionRefusedError():
-                return CameraRefused()
-            case av.error.ExitError() | av.error.TimeoutError() if self._is_open:
-                return self._late()
-            case (
-                av.error.InvalidDataError() | av.error.PatchWelcomeError() | av.error.ProtocolNotFoundError()
-            ):
-                return NotAVideo()
+    def _typed(self, error: type[av.error.FFmpegError]) -> SourceError:
+        if issubclass(error, _LOGIN_ERRORS):
+            return LoginRefused()
+        if issubclass(error, av.error.HTTPNotFoundError):
+            return NotFound()
+        if issubclass(error, av.error.HTTPClientError):
+            # Also what FFmpeg comes to when the description names no video and it plays nothing.
+            return NotAVideo("The camera plays no video here: there is none, or it serves no more viewers.")
+        if issubclass(error, av.error.HTTPServerError):
+            return Unreachable("The camera answers with an error of its own.")
+        if issubclass(error, av.error.ConnectionRefusedError):
+            return CameraRefused()
+        if self._is_open:
+            return self._late() if issubclass(error, _LATE_ERRORS) else Unreachable()
+        # FFmpeg says "invalid data" also when it is interrupted while it reads an answer.
+        is_late = self._patience.is_over() or issubclass(error, _LATE_ERRORS)
+        is_nonsense = issubclass(error, _NONSENSE_ERRORS)
         return self._look_again() or (
-            ReadTimedOut() if isinstance(error, av.error.ExitError | av.error.TimeoutError) else Unreachable()
+            ReadTimedOut() if is_late else NotAVideo() if is_nonsense else Unreachable()
         )
 
     def _look_again(self) -> SourceError | None:
-        """What FFmpeg does not tell: whether the port or the encryption failed. None if both are fine."""
+        """What FFmpeg does not tell: whether port, encryption or protocol failed. None if all are fine."""
         soon = Deadline(DIAGNOSIS_S)
         host = host_and_port(self._settings.address)[0]
         try:
             connection = connect(self._ip, self._port, soon, allow_loopback=self._settings.allow_loopback)
             if self._settings.address.lower().startswith("rtsps:"):
                 connection = start_tls(connection, tls_context(verify=self._settings.verify_tls), host, soon)
-            connection.close()
         except SourceError as failure:
             return failure.with_traceback(None)
-        return None
+        with connection:
+            connection.settimeout(soon.remaining_s())
+            try:
+                connection.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                is_closed = not connection.recv(1)
+            except TimeoutError:
+                is_closed = False
+            except OSError:
+                is_closed = True
+        return Unreachable("The camera closes the connection without an answer.") if is_closed else None
 
 
-class _OpenTime:
+class _Patience:
     """What PyAV may spend on opening: asked first to connect, then to look for the first packets."""
 
     def __init__(self, deadline: Deadline, connect_timeout_s: float) -> None:
-        self._answers = iter((deadline.sooner(connect_timeout_s),))
-        self._deadline = deadline
+        self._current = deadline.sooner(connect_timeout_s)
+        self._later = deadline
+        self._is_asked = False
+
+    def is_over(self) -> bool:
+        return self._current.is_over()
 
     def __float__(self) -> float:
-        return float(next(self._answers, self._deadline))
+        if self._is_asked:
+            self._current = self._later
+        self._is_asked = True
+        return float(self._current)
 
 
 def _decode(stream: VideoStream, packet: Packet) -> list[VideoFrame]:

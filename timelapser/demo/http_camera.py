@@ -90,7 +90,7 @@ class HttpCamera:
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError, ValueError):
             pass
         except asyncio.CancelledError:  # the server stops; asyncio would log it as an error
-            pass
+            writer.transport.abort()  # a polite end of TLS would wait for the viewer
         finally:
             self._sessions.discard(task)
             writer.close()

@@ -122,7 +122,7 @@ class RtspServer:
         except (CloseConnection, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, ValueError):
             pass
         except asyncio.CancelledError:  # the server stops; asyncio would log it as an error
-            pass
+            writer.transport.abort()  # a polite end of TLS would wait for the viewer
         finally:
             await session.close()
             self._sessions.discard(task)
