@@ -1,6 +1,5 @@
 import functools
 import itertools
-import os
 import subprocess
 import sys
 import textwrap

@@ -151,13 +151,14 @@ def _copy_packets(
     should_stop: Callable[[], bool],
 ) -> int:
     ticks = int(look.timescale / look.rate)
+    time_base = Fraction(1, look.timescale)
     delay = CODECS[look.codec].reorder_frames
     index = -1
     for index, (position, packet) in enumerate(packets(segment, stream, look)):
         if should_stop():
             raise EncodingCancelled
         packet.stream = target
-        packet.time_base = Fraction(1, look.timescale)
+        packet.time_base = time_base
         packet.pts = (start + position) * ticks
         packet.dts = (start + index - delay) * ticks
         packet.duration = ticks
