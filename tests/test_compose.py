@@ -1,0 +1,126 @@
+"""docker-compose.yml: the same roles, queues and commands as the supervisor's, and no secret."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from timelapser.embedded.up import beat_command, web_command
+from timelapser.queues import POOLS, QUEUES, worker_command
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if name not in ("postgres", "redis")}
+SECRETS = ("POSTGRES_PASSWORD", "TIMELAPSER_SECRET_KEY", "TIMELAPSER_SEALING_KEYS")
+
+
+def as_in_image(command):
+    return ["python" if word == sys.executable else word for word in command]
+
+
+@pytest.mark.parametrize("pool", POOLS.values(), ids=lambda pool: pool.name)
+def test_pool_has_service_with_the_command_of_the_supervisor(pool):
+    assert SERVICES[f"worker-{pool.name}"]["command"] == as_in_image(worker_command(pool))
+
+
+def test_worker_services_are_the_pools():
+    assert {name for name in SERVICES if name.startswith("worker-")} == {f"worker-{name}" for name in POOLS}
+
+
+def test_each_queue_is_served_by_one_service():
+    served = [
+        queue
+        for name, service in SERVICES.items()
+        if name.startswith("worker-")
+        for queue in service["command"][service["command"].index("--queues") + 1].split(",")
+    ]
+    assert sorted(served) == sorted(QUEUES)
+
+
+def test_web_and_beat_run_the_commands_of_the_supervisor():
+    assert SERVICES["web"]["command"] == as_in_image(web_command("0.0.0.0", 8000))
+    assert SERVICES["beat"]["command"] == as_in_image(beat_command())
+
+
+def test_beat_runs_once():
+    assert "deploy" not in SERVICES["beat"]
+    assert "scale" not in SERVICES["beat"]
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
+def test_service_comes_back_and_says_whether_it_works(name):
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert service["init"] is True
+    assert service["healthcheck"]["test"]
+    assert re.fullmatch(r"\d+s", service["stop_grace_period"])
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"migrate"}))
+def test_service_waits_for_the_migrations(name):
+    assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_broker_forgets_nothing():
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--appendonly") + 1] == "yes"
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secret_comes_from_the_environment_and_must_be_given(name):
+    environments = [service.get("environment", {}) for service in SERVICES.values()]
+    values = [str(value) for values in environments for value in values.values() if f"{{{name}" in str(value)]
+    assert values
+    assert all(f"${{{name}:?" in value for value in values)
+
+
+def test_files_hold_no_secret_value():
+    example = (ROOT / ".env.example").read_text()
+    for name in SECRETS:
+        assert re.search(rf"^{name}=$", example, re.MULTILINE)
+    image = (ROOT / "Dockerfile").read_text()
+    assert not re.search(r"^(ENV|ARG)\b.*(SECRET|SEALING|PASSWORD)", image, re.MULTILINE)
+
+
+def test_every_variable_is_in_the_example():
+    used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
+    described = set(re.findall(r"^#? ?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert used == described
+
+
+def test_image_takes_the_sources_and_nothing_else():
+    lines = (ROOT / ".dockerignore").read_text().split()
+    assert lines[0] == "*"
+    taken = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    assert packages <= taken
+    assert not taken & {"data", "tests", ".env", ".git", ".venv"}
+
+
+def test_image_runs_as_an_ordinary_user_from_hashed_requirements():
+    image = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes" in image
+    assert image.rindex("\nUSER timelapser") < image.rindex("\nCMD")
+
+
+def test_docker_compose_accepts_the_file():
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "compose", "version"], capture_output=True).returncode:
+        pytest.skip("no docker client with compose")
+    environment = os.environ | dict.fromkeys(SECRETS, "x")
+    done = subprocess.run(
+        [docker, "compose", "--file", str(ROOT / "docker-compose.yml"), "config", "--format", "json"],
+        capture_output=True,
+        env=environment,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["services"]) == set(SERVICES)
