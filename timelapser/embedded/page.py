@@ -16,14 +16,15 @@ class PortUnusable(Exception):
 def check_port(host: str, port: int) -> None:
     """Raises PortUnusable where the page could not be served at `host` and `port`."""
     try:
+        if not 0 < port < 65_536:  # getaddrinfo would fold it
+            raise OSError(None, "ports go from 1 to 65535")
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "not a port"
+    except OSError as error:
         raise PortUnusable(
-            f"Port {port} on {host} cannot be used ({reason}); choose another, for example --port {port + 1}."
+            f"Port {port} on {host} cannot be used ({error.strerror}); choose another, for example --port 8001."
         ) from error
 
 
