@@ -6,6 +6,8 @@ from rest_framework.test import APIClient
 
 from tests.factories import make_user
 
+pytest_plugins = ["tests.stack"]
+
 
 @pytest.fixture(autouse=True)
 def _own_folder(settings, tmp_path):

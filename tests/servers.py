@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -190,12 +191,12 @@ def real_media() -> Path:
     return folder
 
 
-@pytest.fixture
-def fresh_database_url(tmp_path: Path) -> Iterator[str]:
-    """An empty database of its own on the server of the tests, for processes that the test starts."""
+@contextmanager
+def fresh_database(folder: Path) -> Iterator[str]:
+    """The URL of an empty database of its own on the server of the tests; with SQLite a file in `folder`."""
     url = os.environ["TIMELAPSER_DATABASE_URL"]
     if url.startswith("sqlite"):
-        yield _sqlite_url(tmp_path / "fresh.sqlite3")
+        yield _sqlite_url(folder / "fresh.sqlite3")
         return
     from django.db import connections
 
@@ -206,5 +207,14 @@ def fresh_database_url(tmp_path: Path) -> Iterator[str]:
     name = f"timelapser_{secrets.token_hex(6)}"
     with psycopg.connect(**server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
-        yield f"{url.partition('?')[0].rpartition('/')[0]}/{name}"
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        try:
+            yield f"{url.partition('?')[0].rpartition('/')[0]}/{name}"
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def fresh_database_url(tmp_path: Path) -> Iterator[str]:
+    """An empty database of its own on the server of the tests, for processes that the test starts."""
+    with fresh_database(tmp_path) as url:
+        yield url

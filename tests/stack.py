@@ -1,0 +1,357 @@
+"""The real thing for tests and benches: web, beat, a worker of each pool and the cameras, as processes of their own.
+
+Each is started by the command that the supervisor and compose use, in a temporary data folder, on free ports, and is
+started again when it ends, as in production.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.servers import fresh_database
+from timelapser.embedded import valkey
+from timelapser.embedded.guard import RUN, end_members, end_with_parent, members
+from timelapser.embedded.up import beat_command, web_command
+from timelapser.queues import POOLS, worker_command
+
+PROJECT = Path(__file__).resolve().parents[1]
+KEYS = {
+    "TIMELAPSER_SECRET_KEY": "a key for the tests only",
+    "TIMELAPSER_SEALING_KEYS": "dGhpcyBrZXkgaXMgZm9yIHRoZSB0ZXN0cyBvbmx5ISE=",
+}
+# A pause as the supervisor has it, so that a killed process is really away for a while.
+RESTART_PAUSE_S = 1.0
+START_S = 90.0  # on a loaded machine; a dozen processes import Django at once
+STOP_STAGES = ("web", "beat"), (), ("demo",), ("broker",)  # the workers are all others
+
+
+class Stack:
+    """What `running_stack` gives. Processes are called web, beat, demo, broker, and by their pool's name."""
+
+    def __init__(self, folder: Path, database_url: str, **environment: str) -> None:
+        self.folder = folder
+        self.media = folder / "media"
+        self.database_url = database_url
+        self.run_mark = folder.name
+        self.endings: list[tuple[str, int]] = []  # every process that ended, but for the end of all
+        self.username = self.password = ""
+        self.rtsp_address = self.http_address = ""
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TIMELAPSER_")}
+        self.environment = {
+            **inherited,
+            **KEYS,
+            "DJANGO_SETTINGS_MODULE": "timelapser.settings",
+            "PYTHONUNBUFFERED": "1",
+            "TIMELAPSER_DATA": str(folder),
+            "TIMELAPSER_DATABASE_URL": database_url,
+            "TIMELAPSER_REDIS_URL": f"unix://{folder / 'redis.sock'}",
+            "TIMELAPSER_ALLOW_LOOPBACK_CAMERAS": "1",
+            RUN: self.run_mark,
+            **environment,
+        }
+        self._commands: dict[str, list[str]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._is_stopping = threading.Event()
+        self._lock = threading.Lock()
+        (folder / "logs").mkdir()
+        # Linux ends a child with the *thread* that started it: so one thread starts all and lasts until the end.
+        self._wanted: list[str] = []
+        self._keeper = threading.Thread(target=self._keep, name="stack", daemon=True)
+        self._keeper.start()
+
+    # --- processes --------------------------------------------------------------------------------------------
+
+    def start(self, name: str, command: list[str] | tuple[str, ...]) -> None:
+        """Starts `command` as the process `name`, and again whenever it ends."""
+        with self._lock:
+            self._commands[name] = list(command)
+            self._wanted.append(name)
+        wait_for(lambda: name in self._processes, within_s=30, what=f"{name} to be started")
+
+    def pid(self, name: str) -> int:
+        return self._processes[name].pid
+
+    def pids(self) -> dict[str, int]:
+        return {name: process.pid for name, process in self._processes.items()}
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to the process alone, as the kernel does it for want of memory; returns when it has ended."""
+        process = self._processes[name]
+        process.kill()
+        wait_for(lambda: process.poll() is not None, within_s=10, what=f"{name} to be gone")
+
+    def restart(self, name: str) -> None:
+        """Kills the process unless it is gone, and returns when there is a new one."""
+        process = self._processes[name]
+        if process.poll() is None:
+            self.kill(name)
+        wait_for(lambda: self._processes[name] is not process, within_s=30, what=f"{name} to be back")
+
+    def log(self, name: str) -> str:
+        file = self.folder / "logs" / f"{name}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def ffmpegs(self) -> list[int]:
+        """The living ffmpeg processes that work below this stack's folder."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
+                if b"ffmpeg" in words.partition(b"\0")[0] and os.fsencode(self.media) in words:
+                    found.append(int(folder.name))
+        return found
+
+    def _keep(self) -> None:
+        due: dict[str, float] = {}
+        while not self._is_stopping.wait(0.05):
+            with self._lock:
+                started, self._wanted = self._wanted, []
+            for name in started:
+                self._processes[name] = self._spawn(name)
+            for name, process in list(self._processes.items()):
+                if process.poll() is None:
+                    continue
+                if name not in due:
+                    self.endings.append((name, process.returncode))
+                    _signal_group(process.pid, signal.SIGKILL)  # as the supervisor clears up behind it
+                    due[name] = time.monotonic() + RESTART_PAUSE_S
+                elif time.monotonic() >= due[name]:
+                    del due[name]
+                    self._processes[name] = self._spawn(name)
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                self._commands[name],
+                cwd=PROJECT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: end_with_parent(parent),
+            )
+
+    def stop(self) -> None:
+        """Ends all in order; what does not end by itself within its time is killed. Leaves nothing running."""
+        self._is_stopping.set()
+        late = {name for stage in STOP_STAGES for name in stage}
+        workers = tuple(name for name in self._processes if name not in late)
+        for stage in (STOP_STAGES[0], workers, *STOP_STAGES[2:]):
+            group = [self._processes[name] for name in stage if name in self._processes]
+            for process in group:
+                process.terminate()
+            deadline = time.monotonic() + 5
+            for process in group:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait()
+        self._keeper.join()
+        end_members(self.run_mark, 1.0)
+
+    # --- what a test asks ---------------------------------------------------------------------------------------
+
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        """Runs a management command on this stack's data and gives what it printed."""
+        return self._run(["manage.py", *arguments], check=check)
+
+    def python(self, code: str, *values: Any) -> Any:
+        """Runs `code` with Django and this stack's data; `given` is the list of `values`, `answer` what it gives."""
+        frame = "import sys, json, django; django.setup(); given = json.loads(sys.argv[1]); answer = None\n"
+        end = "\nsys.stdout.write('\\n' + json.dumps(answer))"
+        said = self._run(["-c", frame + code + end, json.dumps(values)])
+        return json.loads(said.splitlines()[-1])
+
+    def _run(self, arguments: list[str], *, check: bool = True) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{arguments[:2]} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+        return done.stdout
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """What the database says, asked without the code under test (PostgreSQL only)."""
+        with psycopg.connect(**_server_of(self.database_url), row_factory=dict_row) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def logged_in(self) -> httpx.Client:
+        """An HTTP client that went through the real login page; writes carry its CSRF token."""
+        client = httpx.Client(base_url=self.url, timeout=30, headers={"Referer": f"{self.url}/"})
+        page = client.get("/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token, f"{page.status_code}: the login page has no form"
+        answer = client.post(
+            "/login/",
+            data={
+                "username": self.username,
+                "password": self.password,
+                "csrfmiddlewaretoken": token.group(1),
+            },
+        )
+        assert answer.status_code == 302, f"{answer.status_code}: the login was refused"
+        client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
+        return client
+
+    def cookie(self) -> str:
+        """The header `Cookie` of a new login."""
+        with self.logged_in() as client:
+            return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+
+    def add_timelapse(self, kind: str, address: str, *, name: str, seconds: int, follows: bool = True) -> int:
+        """A camera and its running timelapse of one slot a second, `seconds` slots long; gives the timelapse's id.
+
+        Its end lies half an interval off the grid, so that neither rounding nor a tick decides about the last slot.
+        """
+        return int(self.python(_ADD_TIMELAPSE, kind, address, name, seconds, follows))
+
+
+_ADD_TIMELAPSE = """
+from datetime import timedelta
+from cameras.models import Camera
+from captures import campaign
+from captures.models import Timelapse
+from media_jobs import clock
+from videos import rendering
+from videos.models import Recipe
+
+kind, address, name, seconds, follows = given
+camera = Camera.objects.create(name=name, kind=kind, address=address)
+timelapse = Timelapse(camera=camera, name=name, interval_s=1)
+grid = campaign.grid_of(timelapse, clock.now())
+timelapse.start_at = grid.next_after(clock.now() + timedelta(seconds=2)) - timedelta(milliseconds=500)
+timelapse.end_at = timelapse.start_at + timedelta(seconds=seconds)
+timelapse.save()
+if follows:
+    rendering.create_follower(timelapse, Recipe.objects.first())
+campaign.start(timelapse, by="test")
+answer = timelapse.pk
+"""
+
+
+def wait_for(condition: Callable[[], Any], *, within_s: float, what: str, every_s: float = 0.1) -> Any:
+    """What `condition` gives as soon as it is true; fails after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {within_s:.0f} s in vain for {what}")
+        time.sleep(every_s)
+    return found
+
+
+@contextmanager
+def running_stack(
+    database_url: str, *, has_demo: bool = True, without: tuple[str, ...] = (), **environment: str
+) -> Iterator[Stack]:
+    """Everything, ready, on an empty database, with a broker of its own. `without` names processes to leave out.
+
+    When the block fails, the ends of all logs are shown.
+    """
+    stack = Stack(Path(tempfile.mkdtemp(prefix="tls-")), database_url, **environment)
+    try:
+        _start_all(stack, has_demo=has_demo, without=without)
+        yield stack
+    except BaseException:
+        for file in sorted((stack.folder / "logs").iterdir()):
+            sys.stderr.write(f"--- {file.stem}\n{file.read_text(errors='replace')[-3000:]}\n")
+        raise
+    finally:
+        stack.stop()
+        left = [*members(stack.run_mark), *stack.ffmpegs()]
+        shutil.rmtree(stack.folder, ignore_errors=True)
+    assert not left, f"still running after the end: {left}"
+
+
+def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...]) -> None:
+    redis_socket = stack.folder / "redis.sock"
+    stack.start("broker", valkey.server_command(valkey.find_binary(), stack.folder, redis_socket))
+    if has_demo:
+        # Ports of its own choice would change when it is started again.
+        ports = ("--rtsp-port", str(_free_port()), "--http-port", str(_free_port()))
+        stack.start("demo", [sys.executable, "-m", "timelapser.demo", *ports])
+    login = re.search(r"login: user (\S+), password (\S+)", stack.manage("prepare"))
+    assert login, "prepare printed no login"
+    stack.username, stack.password = login.groups()
+    if has_demo:
+        said = wait_for(
+            lambda: re.search(r"^\{.*\}$", stack.log("demo"), re.M), within_s=START_S, what="the cameras"
+        )
+        addresses = json.loads(said.group())
+        stack.rtsp_address, stack.http_address = addresses["rtsp"], addresses["http"]
+    commands = {"web": web_command("127.0.0.1", stack.port), "beat": beat_command()}
+    commands |= {pool.name: tuple(worker_command(pool)) for pool in POOLS.values()}
+    for name, command in commands.items():
+        if name not in without:
+            stack.start(name, command)
+    if not without:
+        wait_for(lambda: is_ready(stack), within_s=START_S, what="everything to be ready")
+
+
+def is_ready(stack: Stack) -> bool:
+    """Whether /health/ready says that pictures can be taken."""
+    try:
+        return httpx.get(f"{stack.url}/health/ready", timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _server_of(url: str) -> dict[str, Any]:
+    import environ
+
+    found = environ.Env.db_url_config(url)
+    words = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    return {name: found[key] for name, key in words.items() if found.get(key)}
+
+
+def _free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def _signal_group(process: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, number)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "e2e: the real processes together, a minute and more")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything running, with two demonstration cameras that no camera row names yet."""
+    with (
+        fresh_database(tmp_path_factory.mktemp("stack")) as database_url,
+        running_stack(database_url) as running,
+    ):
+        yield running
