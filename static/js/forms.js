@@ -1,0 +1,55 @@
+// Small comforts of forms; each form works without them.
+
+export function startForms() {
+  for (const form of document.querySelectorAll("form[data-kind-form]")) startKinds(form);
+  for (const form of document.querySelectorAll("form[data-interval-form]")) startIntervals(form);
+  startTimeZones();
+}
+
+/** Shows only what matters for the chosen kind of camera. */
+function startKinds(form) {
+  const kind = form.querySelector("[name=kind]");
+  const update = () => {
+    for (const field of form.querySelectorAll("[data-kinds]")) {
+      field.hidden = !field.dataset.kinds.split(" ").includes(kind.value);
+    }
+    for (const hint of form.querySelectorAll("[data-hint-for]")) {
+      hint.hidden = hint.dataset.hintFor !== kind.value;
+    }
+  };
+  kind.addEventListener("change", update);
+  update();
+  splitLogin(form);
+}
+
+/** A pasted rtsp://user:password@host gives its login to the fields below; the server does the same. */
+function splitLogin(form) {
+  const address = form.querySelector("[name=address]");
+  address.addEventListener("change", () => {
+    const found = /^([a-z]+:\/\/)([^/?#]*)@(.*)$/i.exec(address.value.trim());
+    if (!found) return;
+    const [username, ...password] = found[2].split(":");
+    try {
+      form.querySelector("[name=username]").value = decodeURIComponent(username);
+      form.querySelector("[name=password]").value = decodeURIComponent(password.join(":"));
+      address.value = found[1] + found[3];
+    } catch {
+      // not percent-encoded as it should be: the server says so
+    }
+  });
+}
+
+function startIntervals(form) {
+  const custom = form.querySelector("[data-custom-interval]");
+  const update = () => {
+    custom.hidden = form.querySelector("[name=interval]:checked")?.value !== "custom";
+  };
+  form.addEventListener("change", update);
+  update();
+}
+
+function startTimeZones() {
+  const list = document.getElementById("time-zones");
+  if (!list || !Intl.supportedValuesOf) return;
+  for (const zone of ["UTC", ...Intl.supportedValuesOf("timeZone")]) list.append(new Option(zone, zone));
+}

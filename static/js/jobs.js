@@ -1,0 +1,23 @@
+// Bars of running jobs move with each hint, without asking the server.
+
+import { spell } from "./clock.js";
+
+export function drawProgress(events) {
+  for (const event of events) {
+    if (event.type !== "job_progress" && event.type !== "job_changed") continue;
+    const job = event.payload;
+    for (const row of document.querySelectorAll(`[data-job="${CSS.escape(job.id)}"]`)) draw(row, job);
+  }
+}
+
+function draw(row, job) {
+  const bar = row.querySelector("progress");
+  if (bar && job.total) {
+    bar.max = job.total;
+    bar.value = job.done;
+  }
+  const words = row.querySelector("[data-job-words]");
+  if (!words || job.state !== "running" || !job.total) return;
+  const eta = job.eta_s === null || job.eta_s === undefined ? "" : ` · ${spell(job.eta_s + 0.99)} left`;
+  words.textContent = `${job.done} of ${job.total} ${job.unit}${eta}`;
+}

@@ -1,0 +1,119 @@
+// What every page runs: the clock, the live parts, and the small comforts.
+
+import { startClock, syncClock } from "./clock.js";
+import { startForms } from "./forms.js";
+import { drawProgress } from "./jobs.js";
+import { Live } from "./live.js";
+import { concern, refreshAll, startTimers } from "./parts.js";
+import { syncPictures } from "./pictures.js";
+import { startPlayer } from "./player.js";
+import { startViewer } from "./viewer.js";
+
+const STATUS = {
+  live: ["Live", "News arrive as they happen"],
+  polling: ["Polling", "The live connection is blocked; the page asks every two seconds"],
+  offline: ["Offline", "The server cannot be reached; the page tries again by itself"],
+  connecting: ["Connecting", "Connecting"],
+};
+
+function showStatus(status) {
+  const badge = document.getElementById("live-badge");
+  if (!badge || badge.dataset.status === status) return;
+  badge.dataset.status = status;
+  [badge.querySelector("[data-words]").textContent, badge.title] = STATUS[status];
+}
+
+function startLive() {
+  const { topics, latestEvent } = document.body.dataset;
+  if (!topics) return;
+  new Live({
+    topics: topics.split(" "),
+    latest: Number(latestEvent || 0),
+    onEvents: (events) => {
+      drawProgress(events);
+      concern(events);
+      prependToStrip(events);
+    },
+    onLost: () => {
+      refreshAll();
+      prependToStrip();
+    },
+    onStatus: showStatus,
+  }).start();
+}
+
+/** New thumbnails are put before the strip; what was paged in below stays. */
+let stripTimer = null;
+function prependToStrip(events) {
+  const strip = document.getElementById("strip");
+  if (!strip || stripTimer || (events && !events.some((event) => event.type === "thumbnail_ready"))) return;
+  stripTimer = setTimeout(async () => {
+    const newest = strip.querySelector("li[data-slot]")?.dataset.slot;
+    const url = strip.dataset.newUrl + (newest ? `?after=${encodeURIComponent(newest)}` : "");
+    try {
+      await htmx.ajax("GET", url, { source: strip, target: strip, swap: "afterbegin" });
+      document.getElementById("strip-empty")?.remove();
+    } finally {
+      stripTimer = null;
+    }
+  }, 700);
+}
+
+function startTheme() {
+  const button = document.getElementById("theme");
+  button?.addEventListener("click", () => {
+    const root = document.documentElement;
+    const isDark = root.dataset.theme
+      ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = isDark ? "light" : "dark";
+    try {
+      localStorage.setItem("theme", root.dataset.theme);
+    } catch {
+      // kept for this page only
+    }
+  });
+}
+
+function startToasts() {
+  const shelf = document.getElementById("toasts");
+  if (!shelf) return;
+  const arm = (toast) => {
+    if (toast.isArmed) return;
+    toast.isArmed = true;
+    if (!toast.classList.contains("error")) setTimeout(() => toast.remove(), 6000);
+  };
+  shelf.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast").remove());
+  new MutationObserver(() => shelf.querySelectorAll(".toast").forEach(arm)).observe(shelf, { childList: true });
+  shelf.querySelectorAll(".toast").forEach(arm);
+}
+
+function startHtmx() {
+  document.addEventListener("htmx:afterSettle", () => {
+    syncClock();
+    syncPictures();
+  });
+  document.addEventListener("parts", () => {
+    syncClock();
+    syncPictures();
+  });
+  document.addEventListener("changed", refreshAll); // a deed was done: HX-Trigger of its answer
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    // The session has ended: the login page came instead of a part.
+    if (new URL(event.detail.xhr.responseURL).pathname.startsWith("/login")) {
+      event.preventDefault();
+      location.reload();
+    }
+  });
+}
+
+startTheme();
+startToasts();
+startHtmx();
+startClock();
+startTimers();
+startForms();
+startPlayer();
+startViewer();
+syncPictures();
+startLive();

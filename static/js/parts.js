@@ -1,0 +1,75 @@
+// Parts of a page that are fetched anew when an event concerns them: many events, one request, at most one a second.
+
+const GATHER_MS = 350;
+const LEAST_GAP_MS = 1000;
+
+const wanted = new Set();
+const lookedAt = new Map(); // part -> when it was fetched last
+let timer = null;
+let lastAt = 0;
+let isFetching = false;
+
+const all = () => [...document.querySelectorAll("[data-part]")];
+
+/** Marks the parts that one of `events` concerns. */
+export function concern(events) {
+  for (const part of all()) {
+    const types = (part.dataset.live || "").split(" ");
+    const about = part.dataset.about; // "camera:3": only events whose payload names it
+    const hit = events.some(
+      (event) => types.includes(event.type) && (!about || isAbout(event, about)),
+    );
+    if (hit) wanted.add(part.dataset.part);
+  }
+  schedule();
+}
+
+export function refreshAll() {
+  for (const part of all()) wanted.add(part.dataset.part);
+  schedule();
+}
+
+/** Parts whose news come with no event (silence is none) say how often to look: data-every, in seconds. */
+export function startTimers() {
+  setInterval(() => {
+    if (document.visibilityState !== "visible") return;
+    const moment = performance.now();
+    for (const part of all()) {
+      const every = Number(part.dataset.every || 0) * 1000;
+      if (every && moment - (lookedAt.get(part.dataset.part) ?? 0) >= every - 100) wanted.add(part.dataset.part);
+    }
+    schedule();
+  }, 1000);
+}
+
+function isAbout(event, about) {
+  const [kind, id] = about.split(":");
+  return String(event.payload?.[kind]) === id || event.topic === `${kind}.${id}`;
+}
+
+function schedule() {
+  if (!wanted.size || timer !== null || isFetching) return;
+  const wait = Math.max(GATHER_MS, lastAt + LEAST_GAP_MS - performance.now());
+  timer = setTimeout(pull, wait);
+}
+
+async function pull() {
+  timer = null;
+  const url = document.body.dataset.partsUrl;
+  const present = new Set(all().map((part) => part.dataset.part));
+  const names = [...wanted].filter((name) => present.has(name));
+  wanted.clear();
+  if (!url || !names.length) return;
+  isFetching = true;
+  lastAt = performance.now();
+  for (const name of names) lookedAt.set(name, lastAt);
+  const query = new URLSearchParams(names.map((name) => ["part", name]));
+  const address = url + (url.includes("?") ? "&" : "?") + query;
+  try {
+    await htmx.ajax("GET", address, { source: document.body, target: document.body, swap: "none" });
+  } finally {
+    isFetching = false;
+    document.dispatchEvent(new CustomEvent("parts"));
+    schedule();
+  }
+}

@@ -1,0 +1,55 @@
+"""What operators do with a timelapse: start, pause, resume, complete, archive, capture now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from captures import campaign, ledger
+from captures.exceptions import CampaignError
+from captures.models import Timelapse
+from media_jobs.roles import OPERATE
+from timelapser.pages.access import answer, page
+
+MOVES: dict[str, tuple[Callable[..., None], str]] = {
+    "start": (campaign.start, "“{}” has started."),
+    "pause": (campaign.pause, "“{}” is paused."),
+    "resume": (campaign.resume, "“{}” goes on."),
+    "complete": (campaign.complete, "“{}” is completed."),
+    "archive": (campaign.archive, "“{}” is archived."),
+}
+
+
+@page(OPERATE, "POST")
+def move(request: HttpRequest, pk: int, move: str) -> HttpResponse:
+    if move not in MOVES:
+        raise Http404
+    timelapse = get_object_or_404(Timelapse, pk=pk)
+    act, words = MOVES[move]
+    try:
+        act(timelapse, by=request.user.get_username())
+    except CampaignError as error:
+        return answer(request, str(error), back(request, timelapse), is_error=True)
+    return answer(request, words.format(timelapse.name), back(request, timelapse))
+
+
+@page(OPERATE, "POST")
+def capture_now(request: HttpRequest, pk: int) -> HttpResponse:
+    timelapse = get_object_or_404(Timelapse, pk=pk)
+    try:
+        ledger.request_capture(timelapse, by=request.user.get_username())
+    except CampaignError as error:
+        return answer(request, str(error), back(request, timelapse), is_error=True)
+    return answer(request, "A picture is being taken.", back(request, timelapse))
+
+
+def back(request: HttpRequest, timelapse: Timelapse) -> str:
+    """The page that the button was on, if it says so and is one of ours; else the timelapse's."""
+    wanted = request.POST.get("next", "")
+    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
+        return wanted
+    return reverse("timelapse", args=[timelapse.pk])

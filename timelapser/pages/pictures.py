@@ -1,0 +1,77 @@
+"""The strip of a timelapse's pictures, and one picture large."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.dateparse import parse_datetime
+
+from captures.models import Capture, Timelapse
+from media_jobs.roles import SEE
+from timelapser.pages.access import is_partial, page, show
+
+STRIP = 24
+
+
+def newest(timelapse: Timelapse, *, before: datetime | None = None) -> tuple[list[Capture], bool]:
+    """A page of the strip, newest first, and whether there are older ones."""
+    rows = timelapse.captures.stored().order_by("-slot")
+    if before is not None:
+        rows = rows.filter(slot__lt=before)
+    found = list(rows[: STRIP + 1])
+    return found[:STRIP], len(found) > STRIP
+
+
+@page(SEE)
+def strip(request: HttpRequest, pk: int) -> HttpResponse:
+    """Older pictures (`before`) with the button for more, or those that are newer (`after`): list items for htmx.
+
+    Without htmx `before` gives a whole page of them.
+    """
+    timelapse = get_object_or_404(Timelapse.objects.select_related("camera"), pk=pk)
+    before, after = _moment(request, "before"), _moment(request, "after")
+    if after is not None:
+        rows = timelapse.captures.stored().filter(slot__gt=after).order_by("-slot")
+        captures, has_more = list(rows[:STRIP]), False
+    else:
+        captures, has_more = newest(timelapse, before=before)
+    # With neither it is the first look of a strip that was empty: what came since, and no button.
+    context = {
+        "timelapse": timelapse,
+        "captures": captures,
+        "has_more": has_more and (before is not None or not is_partial(request)),
+    }
+    if is_partial(request):
+        return render(request, "timelapse/_strip_items.html", context)
+    return show(request, "timelapse/strip.html", context)
+
+
+@page(SEE)
+def picture(request: HttpRequest, pk: int) -> HttpResponse:
+    """One picture with its facts: a page, or what the viewer shows."""
+    capture = get_object_or_404(Capture.objects.stored().select_related("timelapse__camera"), pk=pk)
+    row = Capture.objects.stored().filter(timelapse=capture.timelapse_id)
+    context = {
+        "capture": capture,
+        "timelapse": capture.timelapse,
+        "earlier": row.filter(slot__lt=capture.slot).order_by("-slot").values_list("pk", flat=True).first(),
+        "later": row.filter(slot__gt=capture.slot).order_by("slot").values_list("pk", flat=True).first(),
+    }
+    if is_partial(request):
+        return render(request, "timelapse/_picture.html", context)
+    return show(request, "timelapse/picture.html", context)
+
+
+def _moment(request: HttpRequest, name: str) -> datetime | None:
+    text = request.GET.get(name, "")
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Http404("That is no moment.")
+    return moment

@@ -1,0 +1,123 @@
+"""How cameras and the system stand, in a word and a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cameras.models import Camera
+from cameras.sources.errors import SourceError
+from captures.ledger import REASONS
+from captures.models import Timelapse
+from media_jobs.models import Pulse
+from media_jobs.workers import queues_alive
+from timelapser.queues import CAPTURE, PLANNER, QUEUES, THUMBNAIL, UPKEEP, VIDEO
+
+SILENT_AFTER = timedelta(seconds=10)
+MEANING_OF_QUEUE = {
+    PLANNER: "no picture is planned",
+    CAPTURE: "no picture is taken",
+    THUMBNAIL: "thumbnails are not made",
+    VIDEO: "films are not rendered",
+    UPKEEP: "films are not kept up to date and lost work is not found",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state for people; `code` is the name of its style."""
+
+    code: str
+    label: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that stands still although it should not."""
+
+    title: str
+    advice: str
+
+
+def standing_of(camera: Camera, timelapse: Timelapse | None, now: datetime) -> Standing:
+    """How a camera with its present timelapse (None: it never had one) stands."""
+    if not camera.is_enabled:
+        return Standing("paused", "Switched off", "The camera is switched off here; no picture is taken.")
+    if timelapse is not None and timelapse.state == Timelapse.State.RUNNING:
+        return _standing_of_running(camera, timelapse, now)
+    if camera.health == Camera.Health.OFFLINE:
+        return Standing("offline", "Offline", camera.last_error)
+    if timelapse is None or timelapse.state == Timelapse.State.CREATED:
+        return Standing("idle", "Not started")
+    return standing_of_timelapse(timelapse)
+
+
+def standing_of_timelapse(timelapse: Timelapse) -> Standing:
+    """How a timelapse that is not running stands."""
+    return {
+        Timelapse.State.CREATED.value: Standing("idle", "Not started"),
+        Timelapse.State.RUNNING.value: Standing("recording", "Recording"),
+        Timelapse.State.PAUSED.value: Standing("paused", "Paused"),
+        Timelapse.State.COMPLETED.value: Standing("completed", "Completed"),
+        Timelapse.State.ARCHIVED.value: Standing("archived", "Archived"),
+    }[timelapse.state]
+
+
+def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) -> Standing:
+    if timelapse.schedule_error:
+        return Standing("problem", "Problem", timelapse.schedule_error)
+    if timelapse.start_at and timelapse.start_at > now:
+        start = timelapse.start_at.astimezone(timelapse.zone)
+        is_today = start.date() == now.astimezone(timelapse.zone).date()
+        return Standing("planned", f"Starts at {start:%H:%M}" if is_today else f"Starts {start:%d %b, %H:%M}")
+    if camera.health == Camera.Health.OFFLINE:
+        return Standing("offline", "Offline", camera.last_error)
+    if camera.health == Camera.Health.DEGRADED:
+        return Standing("recording", "Recording", f"Failing now and then: {camera.last_error}")
+    return Standing("recording", "Recording")
+
+
+def alarms(now: datetime) -> list[Alarm]:
+    """What the whole system should say aloud. Two queries."""
+    found = []
+    hand = Pulse.objects.filter(name="captures.plan").first()
+    if hand is None or now - hand.at > SILENT_AFTER:
+        since = f" since {hand.at:%H:%M:%S} UTC" if hand else ""
+        found.append(
+            Alarm(
+                f"The scheduler has been silent{since}.",
+                "No picture is planned. See that beat and the planner's worker run; what is missed meanwhile "
+                "is written down as missed.",
+            )
+        )
+    alive = queues_alive(now)
+    silent = [queue for queue in dict.fromkeys(QUEUES) if queue not in alive]
+    if silent:
+        names = ", ".join(silent)
+        meaning = "; ".join(MEANING_OF_QUEUE[queue] for queue in silent)
+        found.append(
+            Alarm(
+                f"No worker serves the queue{'s' if len(silent) > 1 else ''} {names}.",
+                f"Until one is started {meaning}.",
+            )
+        )
+    return found
+
+
+def advice_for(code: str) -> str:
+    """What helps against a camera's error, by its code; empty where nobody knows."""
+    return _ADVICE.get(code, "")
+
+
+def words_for(reason: str) -> str:
+    """A reason of the ledger in plain words; cameras' errors come with their own."""
+    return REASONS.get(reason) or _WORDS.get(reason) or reason.replace("_", " ").capitalize() + "."
+
+
+def _all_errors(error: type[SourceError]) -> list[type[SourceError]]:
+    return [error, *(found for child in error.__subclasses__() for found in _all_errors(child))]
+
+
+_ADVICE = {error.code: error.advice for error in _all_errors(SourceError)}
+_WORDS = {error.code: (error.__doc__ or "").strip() for error in _all_errors(SourceError)}
