@@ -1,7 +1,43 @@
-"""To come."""
+"""Every address of the API, version 1."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib.auth.decorators import login_required
+from django.urls import URLPattern, URLResolver, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from cameras.viewsets import CameraViewSet
+from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
+from media_jobs.viewsets import EventsView, JobViewSet
+from timelapser.viewsets import NothingHere, SystemView, TokenView
+from videos.viewsets import RecipeViewSet, VideoViewSet
+
+router = SimpleRouter()
+router.register("cameras", CameraViewSet, basename="camera")
+router.register("timelapses", TimelapseViewSet, basename="timelapse")
+router.register("captures", CaptureViewSet, basename="capture")
+router.register("recipes", RecipeViewSet, basename="recipe")
+router.register("videos", VideoViewSet, basename="video")
+router.register("jobs", JobViewSet, basename="job")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *router.urls,
+    # Cameras know nothing of captures, so these two stand by themselves.
+    path(
+        "cameras/<int:pk>/capture-now/",
+        CameraPicturesViewSet.as_view({"post": "capture_now"}),
+        name="camera-capture-now",
+    ),
+    path(
+        "cameras/<int:pk>/pictures/latest/",
+        CameraPicturesViewSet.as_view({"get": "latest_picture"}),
+        name="camera-latest-picture",
+    ),
+    path("events/", EventsView.as_view(), name="events"),
+    path("system/", SystemView.as_view(), name="system"),
+    path("token/", TokenView.as_view(), name="token"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
+    re_path("", NothingHere.as_view()),
+]

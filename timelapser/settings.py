@@ -192,8 +192,8 @@ REST_FRAMEWORK = {
         "rest_framework.filters.OrderingFilter",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": ["media_jobs.parsing.BoundedJSON"],
+    "DEFAULT_SCHEMA_CLASS": "timelapser.openapi.Schema",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -217,6 +217,12 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "JobState": "media_jobs.models.MediaJob.State",
+        "TimelapseState": "captures.models.Timelapse.State",
+        "CaptureState": "captures.models.Capture.State",
+        "VideoState": "videos.models.Video.State",
+    },
 }
 UNFOLD = {
     "SITE_TITLE": "Timelapser",

@@ -1,0 +1,138 @@
+"""Cameras in the form in which the API takes and gives them: a password goes in, and never comes out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from cameras.addresses import validate_address
+from cameras.models import Camera
+from cameras.sources import AddressRefused, SourceKind
+
+READING = [
+    "kind",
+    "address",
+    "transport",
+    "username",
+    "password",
+    "verify_tls",
+    "connect_timeout_s",
+    "deadline_s",
+]
+
+
+class FiniteFloatField(serializers.FloatField):
+    """A number that is one: DRF's own lets NaN through, and overflows on long whole numbers."""
+
+    def to_internal_value(self, data: Any) -> float:
+        try:
+            value: float = super().to_internal_value(data)
+        except OverflowError:
+            self.fail("invalid")
+        if not math.isfinite(value):
+            self.fail("invalid")
+        return value
+
+
+class ReadingSerializer(serializers.ModelSerializer[Camera]):
+    """What is needed to read a camera, checked together: the kind decides which addresses are allowed."""
+
+    password = serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        max_length=500,
+        trim_whitespace=False,
+        help_text="Left out: stays as it is. Empty: is removed.",
+    )
+    connect_timeout_s = FiniteFloatField(min_value=0.5, max_value=60, default=5)
+    deadline_s = FiniteFloatField(
+        min_value=1, max_value=120, default=10, help_text="Seconds for one picture, connecting included."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is None or {"kind", "address"} & attrs.keys():
+            kind: str = attrs.get("kind") or getattr(self.instance, "kind", Camera.Kind.RTSP)
+            address: str = attrs.get("address") or getattr(self.instance, "address", "")
+            try:
+                attrs["address"] = validate_address(
+                    SourceKind(kind),
+                    address,
+                    allow_loopback=settings.ALLOW_LOOPBACK_CAMERAS,
+                    folders=settings.CAMERA_FOLDERS,
+                )
+            except AddressRefused as error:
+                raise serializers.ValidationError({"address": [str(error)]}) from None
+        return attrs
+
+
+class CameraSerializer(ReadingSerializer):
+    """A camera and how it has been answering."""
+
+    has_password = serializers.BooleanField(read_only=True)
+    notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+    class Meta:
+        model = Camera
+        fields = [
+            "id",
+            "name",
+            *READING,
+            "has_password",
+            "is_enabled",
+            "notes",
+            "created_at",
+            "health",
+            "consecutive_failures",
+            "last_success_at",
+            "last_failure_at",
+            "last_error_code",
+            "last_error",
+            "image_count",
+        ]
+        read_only_fields = [
+            "health",
+            "consecutive_failures",
+            "last_success_at",
+            "last_failure_at",
+            "last_error_code",
+            "last_error",
+            "image_count",
+        ]
+
+    def create(self, validated_data: dict[str, Any]) -> Camera:
+        return self._write(Camera(), validated_data)
+
+    def update(self, instance: Camera, validated_data: dict[str, Any]) -> Camera:
+        return self._write(instance, validated_data)
+
+    @staticmethod
+    def _write(camera: Camera, values: dict[str, Any]) -> Camera:
+        """Only what is given is written: workers count pictures and failures in the same row meanwhile."""
+        password = values.pop("password", None)
+        for name, value in values.items():
+            setattr(camera, name, value)
+        if password is not None:
+            camera.set_password(password)
+            values["sealed_password"] = camera.sealed_password
+        camera.save(update_fields=None if camera.pk is None else list(values))
+        return camera
+
+
+class CameraTestSerializer(ReadingSerializer):
+    """A camera that is not saved yet, or a change to one that is."""
+
+    camera = serializers.PrimaryKeyRelatedField(
+        queryset=Camera.objects.all(),
+        required=False,
+        write_only=True,
+        help_text="A saved camera whose password is used where none is given; needs the role admin.",
+    )
+
+    class Meta:
+        model = Camera
+        fields = [*READING, "camera"]
+        extra_kwargs = {"username": {"default": ""}, "verify_tls": {"default": True}}

@@ -1,0 +1,64 @@
+"""Cameras in the API: set up, test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import ProtectedError
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ModelViewSet
+
+from cameras import connection
+from cameras.filters import CameraFilter
+from cameras.models import Camera
+from cameras.serializers import CameraSerializer, CameraTestSerializer
+from media_jobs import roles
+from media_jobs.serializers import JobSerializer
+from media_jobs.viewsets import Conflict, job_response
+
+
+class CameraViewSet(ModelViewSet[Camera]):
+    """Cameras, and how they have been answering."""
+
+    queryset = Camera.objects.order_by("name", "id")
+    serializer_class = CameraSerializer
+    filterset_class = CameraFilter
+    ordering_fields = ["name", "created_at", "health", "last_success_at", "image_count"]
+    lookup_value_regex = "[0-9]+"
+    deeds = {"test": roles.OPERATE, "test_unsaved": roles.OPERATE}
+    conflicts = {"destroy", "test", "create", "update", "partial_update"}
+
+    def perform_destroy(self, instance: Camera) -> None:
+        try:
+            instance.delete()
+        except ProtectedError as error:
+            raise Conflict(
+                "This camera has timelapses, and they are kept. Switch the camera off instead of deleting it.",
+                "camera_in_use",
+            ) from error
+
+    @extend_schema(request=None, responses={202: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Reads one picture now. The job's result says what came, or what went wrong and what helps."""
+        camera = self.get_object()
+        return job_response(connection.request_camera_test(camera, by=request.user.get_username()), request)
+
+    @extend_schema(
+        operation_id="cameras_test_unsaved", request=CameraTestSerializer, responses={202: JobSerializer}
+    )
+    @action(detail=False, methods=["post"], url_path="test", serializer_class=CameraTestSerializer)
+    def test_unsaved(self, request: Request) -> Response:
+        """Tests a camera before it is saved."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        wish: dict[str, Any] = {"password": "", "transport": Camera.Transport.TCP, "kind": Camera.Kind.RTSP}
+        wish |= serializer.validated_data
+        camera = wish.get("camera")
+        # Whoever tests with a stored password could send it to an address of their own.
+        if camera is not None and not roles.may(request.user, roles.CONFIGURE, camera):
+            self.permission_denied(request, "Only those who set up cameras may test with a stored password.")
+        return job_response(connection.request_test(**wish, by=request.user.get_username()), request)

@@ -1,0 +1,197 @@
+"""Timelapses and captures in the form in which the API takes and gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from cameras.models import Camera
+from captures import campaign, ledger
+from captures.models import Capture, Timelapse
+from media_jobs.filters import in_reach
+
+DAY_S = 86_400
+
+
+class PicturesSerializer(serializers.Serializer[Any]):
+    """Where the picture is, in three sizes."""
+
+    full = serializers.URLField()
+    small = serializers.URLField()
+    thumbnail = serializers.URLField()
+
+
+class CaptureSerializer(serializers.ModelSerializer[Capture]):
+    """One slot, and what became of it."""
+
+    camera = serializers.IntegerField(source="timelapse.camera_id", read_only=True)
+    pictures = serializers.SerializerMethodField(help_text="Null unless the capture is stored.")
+
+    class Meta:
+        model = Capture
+        fields = [
+            "id",
+            "timelapse",
+            "camera",
+            "slot",
+            "day_number",
+            "origin",
+            "requested_by",
+            "state",
+            "reason",
+            "detail",
+            "give_up_at",
+            "taken_at",
+            "lateness_ms",
+            "duration_ms",
+            "attempt",
+            "bytes",
+            "width",
+            "height",
+            "codec",
+            "checksum",
+            "pictures",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(PicturesSerializer(allow_null=True))
+    def get_pictures(self, capture: Capture) -> dict[str, str] | None:
+        if capture.state != Capture.State.STORED:
+            return None
+        request = self.context.get("request")
+        return {
+            size: reverse("capture-picture", args=[capture.pk, size], request=request)
+            for size in ("full", "small", "thumbnail")
+        }
+
+
+class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
+    """One campaign of one camera. Its state is moved by start, pause, resume, complete and archive."""
+
+    camera = serializers.PrimaryKeyRelatedField(queryset=Camera.objects.all())
+    camera_name = serializers.CharField(source="camera.name", read_only=True)
+    camera_image_count = serializers.IntegerField(source="camera.image_count", read_only=True)
+    latest_capture = serializers.SerializerMethodField(help_text="The newest picture, or null.")
+
+    class Meta:
+        model = Timelapse
+        fields = [
+            "id",
+            "camera",
+            "camera_name",
+            "name",
+            "state",
+            "interval_s",
+            "is_on_the_clock",
+            "start_at",
+            "end_at",
+            "time_zone",
+            "created_at",
+            "started_at",
+            "completed_at",
+            "next_slot_at",
+            "schedule_error",
+            "image_count",
+            "camera_image_count",
+            "latest_capture",
+        ]
+        read_only_fields = [
+            "state",
+            "started_at",
+            "completed_at",
+            "next_slot_at",
+            "schedule_error",
+            "image_count",
+        ]
+        extra_kwargs = {
+            "interval_s": {"min_value": 1, "max_value": DAY_S},
+            "start_at": {"validators": [in_reach]},
+            "end_at": {"validators": [in_reach]},
+        }
+        validators: list[Any] = []
+
+    @extend_schema_field(CaptureSerializer(allow_null=True))
+    def get_latest_capture(self, timelapse: Timelapse) -> dict[str, Any] | None:
+        capture = timelapse.latest_capture
+        if capture is None:
+            return None
+        capture.timelapse = timelapse  # its own, so no query is needed
+        return CaptureSerializer(capture, context=self.context).data
+
+    def validate_camera(self, camera: Camera) -> Camera:
+        if self.instance is not None and camera != self.instance.camera:
+            raise serializers.ValidationError("A timelapse stays with its camera: make a new one.")
+        return camera
+
+    def validate_time_zone(self, name: str) -> str:
+        if name not in available_timezones():
+            raise serializers.ValidationError("This is no time zone; write it like Europe/Berlin.")
+        return name
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        start_at = attrs.get("start_at", getattr(self.instance, "start_at", None))
+        end_at = attrs.get("end_at", getattr(self.instance, "end_at", None))
+        if start_at and end_at and end_at <= start_at:
+            raise serializers.ValidationError({"end_at": ["The end must lie after the start."]})
+        return attrs
+
+    def update(self, instance: Timelapse, validated_data: dict[str, Any]) -> Timelapse:
+        validated_data.pop("camera", None)
+        campaign.change(instance, by=self.context["request"].user.get_username(), **validated_data)
+        return instance
+
+
+class StartSerializer(serializers.Serializer[Any]):
+    complete_active = serializers.BooleanField(
+        default=False, help_text="Complete the camera's running or paused timelapse in the same breath."
+    )
+
+
+class SpanSerializer(serializers.Serializer[Any]):
+    """Which stretch of time the coverage is asked for; today in the timelapse's zone unless said otherwise."""
+
+    start = serializers.DateTimeField(required=False, help_text="Inclusive.")
+    end = serializers.DateTimeField(required=False, help_text="Exclusive.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for name, moment in attrs.items():
+            try:
+                in_reach(moment)
+            except ValidationError as error:
+                raise serializers.ValidationError({name: error.messages}) from None
+        if "start" in attrs and "end" in attrs and attrs["end"] <= attrs["start"]:
+            raise serializers.ValidationError({"end": ["The end must lie after the start."]})
+        return attrs
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    count = serializers.IntegerField()
+    words = serializers.CharField()
+
+
+class CoverageSerializer(serializers.Serializer[Any]):
+    """How a stretch of time was kept: the states add up to `owed_total`."""
+
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField()
+    owed_total = serializers.IntegerField()
+    stored = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    missed = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    pending = serializers.IntegerField()
+    ratio = serializers.FloatField(help_text="Stored of what was to be had by now, from 0 to 1.")
+    reasons = serializers.SerializerMethodField(help_text="Why pictures are missing, the commonest first.")
+
+    @extend_schema_field(ReasonSerializer(many=True))
+    def get_reasons(self, found: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"code": code, "count": count, "words": ledger.words_of(code)}
+            for code, count in found["reasons"].items()
+        ]
