@@ -152,7 +152,8 @@ def reason(output: str) -> str:
     if any(sign in text for sign in ("certificate", "unknownissuer")):
         return f"the package index's certificate is not trusted; set SSL_CERT_FILE. ({words})"
     if any(
-        sign in text for sign in ("failed to fetch", "dns error", "connection", "timed out", "resolve host")
+        sign in text
+        for sign in ("failed to fetch", "dns error", "connection", "timed out", "no matching distribution")
     ):
         return f"the package index cannot be reached; is the network up? ({words})"
     if any(sign in text for sign in ("failed to build", "build backend", "gcc", "compiler")):

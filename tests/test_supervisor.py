@@ -147,7 +147,7 @@ async def test_grandchildren_of_a_killed_program_go_with_it(supervised):
     await until(lambda: shown.getvalue().count("here") == 2)
     assert not before & set(guard.members(run))
     await supervisor.stop()
-    assert guard.members(run) == []
+    await until(lambda: guard.members(run) == [])
 
 
 async def test_stop_ends_the_stages_in_order(supervised, tmp_path):
