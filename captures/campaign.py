@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from captures import intervalometer, ledger
 from captures.exceptions import CameraBusy, MoveRefused
-from captures.models import Gap, Schedule, Timelapse
+from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs import clock
 from media_jobs.events import EventType, emit
 
@@ -32,7 +33,7 @@ def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> No
     now = clock.now()
     try:
         with transaction.atomic():
-            active = Timelapse.objects.active().filter(camera=timelapse.camera_id).first()
+            active = _rival(timelapse)
             if active is not None and not complete_active:
                 raise CameraBusy(active)
             if active is not None:
@@ -41,9 +42,7 @@ def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> No
             _move(timelapse, State.RUNNING, by=by, now=now, started_at=first_day)
             _open_schedule(timelapse, now)
     except IntegrityError:
-        active = (
-            Timelapse.objects.active().filter(camera=timelapse.camera_id).exclude(pk=timelapse.pk).first()
-        )
+        active = _rival(timelapse)
         if active is None:
             raise
         raise CameraBusy(active) from None
@@ -92,23 +91,30 @@ def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
     now = clock.now()
     with transaction.atomic():
         locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+        reschedules = moves_slots and locked.state == State.RUNNING
+        if reschedules:
+            _close_schedule(locked, now)  # by the end that it had
         for name, value in fields.items():
             setattr(timelapse, name, value)
             setattr(locked, name, value)
         locked.save(update_fields=list(fields))
-        if moves_slots and locked.state == State.RUNNING:
-            _close_schedule(locked, now)
+        if reschedules:
             _open_schedule(locked, now)
             timelapse.next_slot_at = locked.next_slot_at
         _tell(timelapse, by, now)
 
 
 def complete_ended(now: datetime) -> int:
-    """Completes the timelapses whose end has come and whose last slot has been planned. Returns how many."""
+    """Completes the timelapses whose end has come and whose last slot has been settled. Returns how many."""
     ended = Timelapse.objects.running().filter(end_at__lte=now, next_slot_at__isnull=True)
+    completed = 0
     for timelapse in ended:
-        _stop(timelapse, State.COMPLETED, "timelapse_ended", by="clock")
-    return len(ended)
+        if timelapse.captures.owed().exists():
+            continue
+        with suppress(MoveRefused):  # a person was quicker
+            _stop(timelapse, State.COMPLETED, "timelapse_ended", by="clock")
+            completed += 1
+    return completed
 
 
 def grid_of(timelapse: Timelapse, now: datetime) -> intervalometer.Grid:
@@ -139,10 +145,16 @@ def _stop(timelapse: Timelapse, state: str, reason: str, *, by: str) -> None:
         timelapse.next_slot_at = None
 
 
+def _rival(timelapse: Timelapse) -> Timelapse | None:
+    """The other timelapse that its camera is busy with."""
+    return Timelapse.objects.active().filter(camera=timelapse.camera_id).exclude(pk=timelapse.pk).first()
+
+
 def _open_schedule(timelapse: Timelapse, now: datetime) -> None:
-    grid = grid_of(timelapse, now)
-    last = timelapse.schedules.order_by("-from_at").first()
-    from_at = max(now, last.until_at) if last and last.until_at else now
+    last = timelapse.schedules.order_by("from_at", "pk").last()
+    grid = _same_grid(timelapse, last) or grid_of(timelapse, now)
+    # Nothing is owed before the start, nor twice: what was planned ahead belongs to the schedule before.
+    from_at = max(now, timelapse.start_at or now, (last and last.until_at) or now)
     Schedule.objects.create(
         timelapse=timelapse, anchor_at=grid.anchor, interval_s=timelapse.interval_s, from_at=from_at
     )
@@ -150,24 +162,36 @@ def _open_schedule(timelapse: Timelapse, now: datetime) -> None:
     Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=timelapse.next_slot_at, schedule_error="")
 
 
+def _same_grid(timelapse: Timelapse, last: Schedule | None) -> intervalometer.Grid | None:
+    """The grid that it had, where it still fits: one on the clock is not to move to another day's midnight."""
+    if last is None or not timelapse.is_on_the_clock or last.interval_s != timelapse.interval_s:
+        return None
+    is_midnight = last.anchor_at.astimezone(timelapse.zone).time() == time()
+    return last.grid if is_midnight else None
+
+
 def _close_schedule(timelapse: Timelapse, now: datetime) -> None:
-    """Ends the schedule in force where its ledger ends: what was planned ahead stays, what was owed before is a gap."""
+    """Ends the schedule in force now: what was planned ahead still belongs to it, what was owed before is a gap."""
     schedule = timelapse.schedules.filter(until_at__isnull=True).first()
     if schedule is None:
         return
+    owed_until = min(now, timelapse.end_at) if timelapse.end_at else now
     ledger_end = timelapse.next_slot_at
-    if ledger_end is None:
-        until_at = timelapse.end_at or now  # every slot before the end has its row
-    else:
-        until_at = max(now, ledger_end)
-        if ledger_end < now and schedule.grid.count(ledger_end, now):
-            Gap.objects.create(
-                timelapse=timelapse,
-                schedule=schedule,
-                from_at=ledger_end,
-                until_at=now,
-                reason="scheduler_was_down",
-            )
+    if ledger_end is not None and schedule.grid.count(ledger_end, owed_until):
+        Gap.objects.create(
+            timelapse=timelapse,
+            schedule=schedule,
+            from_at=ledger_end,
+            until_at=owed_until,
+            reason="scheduler_was_down",
+        )
+    ahead = (
+        timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=owed_until)
+        .order_by("slot")
+        .values_list("slot", flat=True)
+        .last()
+    )
+    until_at = ahead + timedelta(microseconds=1) if ahead else owed_until
     Schedule.objects.filter(pk=schedule.pk).update(until_at=max(until_at, schedule.from_at))
     Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=None)
 

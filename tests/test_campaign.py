@@ -1,0 +1,460 @@
+import itertools
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection, connections
+
+from captures import campaign, dispatch, ledger
+from captures.exceptions import CameraBusy, MoveRefused
+from captures.models import Capture, Gap, Timelapse
+from media_jobs import clock
+from media_jobs.models import Event
+from tests.factories import make_camera, make_capture, make_timelapse
+
+pytestmark = pytest.mark.django_db
+State = Timelapse.State
+MOVES = {
+    "start": lambda timelapse: campaign.start(timelapse, by="otto"),
+    "pause": lambda timelapse: campaign.pause(timelapse, by="otto"),
+    "resume": lambda timelapse: campaign.resume(timelapse, by="otto"),
+    "complete": lambda timelapse: campaign.complete(timelapse, by="otto"),
+    "archive": lambda timelapse: campaign.archive(timelapse, by="otto"),
+}
+ALLOWED = {
+    ("created", "start"): "running",
+    ("created", "archive"): "archived",
+    ("running", "pause"): "paused",
+    ("running", "complete"): "completed",
+    ("paused", "resume"): "running",
+    ("paused", "complete"): "completed",
+    ("completed", "archive"): "archived",
+}
+
+
+def running(**kw):
+    timelapse = make_timelapse(**{"interval_s": 10} | kw)
+    campaign.start(timelapse, by="otto")
+    return timelapse
+
+
+def in_state(state):
+    if state == "created":
+        return make_timelapse()
+    timelapse = running()
+    if state == "paused":
+        campaign.pause(timelapse, by="otto")
+    if state in ("completed", "archived"):
+        campaign.complete(timelapse, by="otto")
+    if state == "archived":
+        campaign.archive(timelapse, by="otto")
+    return timelapse
+
+
+def plan_until(moment, *, start=None, step_s=1):
+    """What the planner does in its ticks, with a hand that we move."""
+    now = start or clock.now()
+    while now < moment:
+        dispatch.claim(now + dispatch.AHEAD, now)
+        now += timedelta(seconds=step_s)
+
+
+def settle_owed(timelapse):
+    for capture in timelapse.captures.owed():
+        ledger.miss(capture, "no_worker")
+
+
+def faults(timelapse, now=None):
+    timelapse.refresh_from_db()
+    return list(ledger.faults(timelapse, now or clock.now()))
+
+
+def slots_of(timelapse):
+    return list(timelapse.captures.order_by("slot").values_list("slot", flat=True))
+
+
+@pytest.mark.parametrize("state", ["created", "running", "paused", "completed", "archived"])
+@pytest.mark.parametrize("move", MOVES)
+def test_each_move_is_made_or_refused_as_the_drawing_says(state, move):
+    timelapse = in_state(state)
+    wanted = ALLOWED.get((state, move))
+
+    if wanted is None:
+        with pytest.raises(MoveRefused):
+            MOVES[move](timelapse)
+    else:
+        MOVES[move](timelapse)
+
+    timelapse.refresh_from_db()
+    assert timelapse.state == (wanted or state)
+
+
+def test_start_opens_a_schedule_and_tells_it():
+    before = clock.now()
+    timelapse = running()
+    timelapse.refresh_from_db()
+    schedule = timelapse.schedules.get()
+    event = Event.objects.get(type="timelapse_state_changed", topic=timelapse.topic)
+
+    assert schedule.until_at is None
+    assert before <= schedule.from_at <= clock.now()
+    assert schedule.from_at <= timelapse.next_slot_at < schedule.from_at + timedelta(seconds=10)
+    assert timelapse.next_slot_at == schedule.grid.first_from(schedule.from_at)
+    assert event.payload == {
+        "timelapse": timelapse.pk,
+        "camera": timelapse.camera_id,
+        "state": "running",
+        "by": "otto",
+    }
+
+
+def test_start_of_a_stale_object_is_refused():
+    timelapse = make_timelapse()
+    stale = Timelapse.objects.get(pk=timelapse.pk)
+    campaign.start(timelapse, by="otto")
+
+    with pytest.raises(MoveRefused):
+        campaign.start(stale, by="vera")
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_start_on_a_busy_camera_names_the_active_one(state):
+    active = in_state(state)
+    other = make_timelapse(camera=active.camera)
+
+    with pytest.raises(CameraBusy) as refusal:
+        campaign.start(other, by="otto")
+
+    assert refusal.value.active.pk == active.pk
+    assert active.name in str(refusal.value)
+    other.refresh_from_db()
+    assert other.state == State.CREATED
+    assert not other.schedules.exists()
+
+
+def test_start_completes_the_active_one_where_asked():
+    active = running()
+    other = make_timelapse(camera=active.camera)
+
+    campaign.start(other, by="otto", complete_active=True)
+
+    active.refresh_from_db()
+    assert (active.state, other.state) == (State.COMPLETED, State.RUNNING)
+    assert active.completed_at is not None
+    assert active.schedules.get().until_at is not None
+
+
+def test_start_with_complete_active_does_both_or_nothing():
+    active = running()
+    other = make_timelapse(camera=active.camera, time_zone="Nowhere/Nothing", is_on_the_clock=True)
+
+    with pytest.raises(LookupError):
+        campaign.start(other, by="otto", complete_active=True)
+
+    active.refresh_from_db()
+    other.refresh_from_db()
+    assert (active.state, other.state) == (State.RUNNING, State.CREATED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_starts_at_once_one_wins():
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets one writer in at a time: there is no race to lose")
+    camera = make_camera()
+    rivals = [make_timelapse(camera=camera) for _ in range(6)]
+    gate, outcomes = threading.Barrier(len(rivals)), []
+
+    def begin(timelapse):
+        gate.wait()
+        try:
+            campaign.start(timelapse, by="otto")
+            outcomes.append("running")
+        except CameraBusy as busy:
+            outcomes.append("busy" if busy.active.state == "running" else "wrong")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=begin, args=(timelapse,)) for timelapse in rivals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(outcomes) == ["busy"] * 5 + ["running"]
+    assert Timelapse.objects.active().count() == 1
+    assert Timelapse.objects.filter(schedules__isnull=False).count() == 1
+
+
+def test_pause_skips_what_was_planned_ahead():
+    timelapse = running(interval_s=1)
+    plan_until(clock.now() + timedelta(seconds=5))
+    planned = timelapse.captures.count()
+
+    campaign.pause(timelapse, by="otto")
+
+    assert planned >= 5
+    assert timelapse.captures.filter(state="skipped", reason="timelapse_paused").count() == planned
+    assert faults(timelapse) == []
+
+
+def test_pause_leaves_the_capture_that_is_being_taken():
+    timelapse = running(interval_s=1)
+    capture = make_capture(timelapse=timelapse, slot=clock.now(), origin="person")
+    assert ledger.claim(capture.pk, worker="w")
+
+    campaign.pause(timelapse, by="otto")
+
+    capture.refresh_from_db()
+    assert capture.state == "owed"
+
+
+def test_nothing_is_planned_while_paused():
+    timelapse = running(interval_s=1)
+    campaign.pause(timelapse, by="otto")
+    now = clock.now()
+
+    assert dispatch.claim(now + timedelta(hours=1), now) == 0
+    assert not timelapse.captures.exists()
+
+
+@pytest.mark.parametrize("is_on_the_clock", [True, False])
+def test_resume_goes_on_with_the_grid_that_it_had(is_on_the_clock):
+    timelapse = running(interval_s=7, is_on_the_clock=is_on_the_clock)
+    timelapse.schedules.update(anchor_at=timelapse.schedules.get().anchor_at - timedelta(days=3))
+    if not is_on_the_clock:
+        # Three days are no multiple of seven seconds; a spread grid is decided by its camera alone.
+        timelapse.schedules.update(anchor_at=timelapse.schedules.get().anchor_at + timedelta(days=3))
+    grid = timelapse.schedules.get().grid
+    campaign.pause(timelapse, by="otto")
+
+    campaign.resume(timelapse, by="otto")
+
+    assert timelapse.schedules.last().grid == grid
+    assert timelapse.next_slot_at == grid.first_from(timelapse.next_slot_at)
+    assert faults(timelapse) == []
+
+
+def test_pause_and_resume_at_once_owes_no_slot_twice():
+    timelapse = running(interval_s=1)
+    plan_until(clock.now() + timedelta(seconds=4))
+    planned = slots_of(timelapse)
+
+    campaign.pause(timelapse, by="otto")
+    campaign.resume(timelapse, by="otto")
+    plan_until(planned[-1] + timedelta(seconds=6), start=planned[-1])
+
+    found = slots_of(timelapse)
+    assert len(found) == len(set(found)) > len(planned)
+    assert {b - a for a, b in itertools.pairwise(found)} == {timedelta(seconds=1)}
+    assert faults(timelapse) == []
+
+
+def test_change_of_interval_holds_at_once():
+    timelapse = running(interval_s=3600)
+    now = clock.now()
+
+    campaign.change(timelapse, by="otto", interval_s=10)
+
+    timelapse.refresh_from_db()
+    old, new = timelapse.schedules.order_by("from_at", "pk")
+    assert timelapse.next_slot_at < now + timedelta(seconds=15)
+    assert (old.interval_s, new.interval_s) == (3600, 10)
+    assert old.until_at <= new.from_at
+    plan_until(now + timedelta(seconds=60), start=now)
+    assert 5 <= timelapse.captures.count() <= 7
+    assert faults(timelapse) == []
+
+
+def test_change_keeps_what_was_planned_ahead():
+    timelapse = running(interval_s=1)
+    plan_until(clock.now() + timedelta(seconds=4))
+    planned = slots_of(timelapse)
+
+    campaign.change(timelapse, by="otto", interval_s=2)
+    plan_until(planned[-1] + timedelta(seconds=10), start=planned[-1])
+
+    later = [slot for slot in slots_of(timelapse) if slot > planned[-1]]
+    assert slots_of(timelapse)[: len(planned)] == planned
+    assert {b - a for a, b in itertools.pairwise(later)} == {timedelta(seconds=2)}
+    assert faults(timelapse) == []
+
+
+def test_change_while_the_planner_is_down_accounts_for_what_was_owed():
+    timelapse = running(interval_s=10)
+    back = timedelta(minutes=10)
+    timelapse.schedules.update(from_at=timelapse.schedules.get().from_at - back)
+    Timelapse.objects.update(next_slot_at=timelapse.next_slot_at - back)
+    timelapse.refresh_from_db()
+
+    campaign.change(timelapse, by="otto", interval_s=60)
+
+    gap = Gap.objects.get()
+    assert gap.schedule.grid.count(gap.from_at, gap.until_at) in (59, 60, 61)
+    assert faults(timelapse) == []
+    ledger.account()
+    assert timelapse.captures.filter(state="missed", reason="scheduler_was_down").count() in (59, 60, 61)
+    assert faults(timelapse) == []
+
+
+def test_change_many_times_in_a_row_leaves_no_fault():
+    timelapse = running(interval_s=5)
+    for interval_s in (1, 3600, 2, 86_400, 7, 1):
+        campaign.change(timelapse, by="otto", interval_s=interval_s)
+        dispatch.claim(clock.now() + dispatch.AHEAD, clock.now())
+
+    assert faults(timelapse) == []
+    assert timelapse.schedules.filter(until_at__isnull=True).count() == 1
+    timelapse.refresh_from_db()
+    assert timelapse.next_slot_at < clock.now() + timedelta(seconds=5)
+
+
+def test_change_of_nothing_changes_no_schedule():
+    timelapse = running(interval_s=5)
+
+    campaign.change(timelapse, by="otto", interval_s=5, name=timelapse.name)
+
+    assert timelapse.schedules.count() == 1
+
+
+def test_change_to_a_later_end_goes_on():
+    end_at = clock.now() + timedelta(minutes=1)
+    timelapse = running(interval_s=86_400, end_at=end_at)
+    timelapse.refresh_from_db()
+    if timelapse.next_slot_at is not None:
+        pytest.skip("the camera's phase fell into this very minute")
+
+    campaign.change(timelapse, by="otto", end_at=end_at + timedelta(days=3))
+
+    timelapse.refresh_from_db()
+    assert timelapse.next_slot_at is not None
+    assert timelapse.next_slot_at < clock.now() + timedelta(days=1)
+    assert faults(timelapse) == []
+
+
+def test_change_to_a_later_end_after_the_last_slot_was_planned():
+    now = clock.now()
+    timelapse = running(interval_s=1, end_at=now + timedelta(seconds=3))
+    plan_until(now + timedelta(seconds=3), start=now)
+    timelapse.refresh_from_db()
+    assert timelapse.next_slot_at is None
+
+    campaign.change(timelapse, by="otto", end_at=now + timedelta(seconds=10))
+    plan_until(now + timedelta(seconds=10), start=now)
+
+    found = slots_of(timelapse)
+    assert {b - a for a, b in itertools.pairwise(found)} == {timedelta(seconds=1)}
+    assert len(found) in (9, 10)
+    assert faults(timelapse) == []
+
+
+def test_change_is_refused_for_history_and_for_the_start():
+    done, live = in_state("completed"), running()
+
+    with pytest.raises(MoveRefused):
+        campaign.change(done, by="otto", interval_s=99)
+    with pytest.raises(MoveRefused):
+        campaign.change(live, by="otto", start_at=clock.now())
+    with pytest.raises(MoveRefused):
+        campaign.change(live, by="otto", state="archived")
+    campaign.change(done, by="otto", name="A better name")
+
+    done.refresh_from_db()
+    live.refresh_from_db()
+    assert (done.name, done.interval_s, live.start_at) == ("A better name", 10, None)
+
+
+def test_start_in_the_future_owes_nothing_before():
+    now = clock.now()
+    timelapse = running(interval_s=1, start_at=now + timedelta(minutes=5))
+
+    plan_until(now + timedelta(seconds=10), start=now)
+
+    assert not timelapse.captures.exists()
+    assert faults(timelapse) == []
+    plan_until(now + timedelta(minutes=5, seconds=5), start=now + timedelta(minutes=4, seconds=55))
+    assert min(slots_of(timelapse)) >= timelapse.start_at
+    assert timelapse.captures.count() in (5, 6, 7)
+    assert faults(timelapse) == []
+
+
+def test_pause_and_resume_before_the_start_leaves_no_fault():
+    timelapse = running(interval_s=10, start_at=clock.now() + timedelta(minutes=5))
+
+    campaign.pause(timelapse, by="otto")
+    assert faults(timelapse) == []
+    campaign.resume(timelapse, by="otto")
+
+    timelapse.refresh_from_db()
+    assert timelapse.start_at <= timelapse.next_slot_at < timelapse.start_at + timedelta(seconds=10)
+    assert faults(timelapse) == []
+
+
+def test_day_numbers_begin_at_the_future_start():
+    start_at = clock.now() + timedelta(days=3)
+    timelapse = running(interval_s=60, start_at=start_at)
+    plan_until(start_at + timedelta(seconds=90), start=start_at - timedelta(seconds=5))
+
+    assert set(timelapse.captures.values_list("day_number", flat=True)) <= {1, 2}
+    assert timelapse.captures.order_by("slot").first().day_number == 1
+
+
+def test_day_number_counts_days_of_the_timelapses_zone():
+    timelapse = make_timelapse(
+        time_zone="Asia/Tokyo", started_at=datetime(2026, 5, 4, 14, 59, tzinfo=UTC), state="running"
+    )
+
+    assert timelapse.day_number(datetime(2026, 5, 4, 14, 59, 30, tzinfo=UTC)) == 1
+    assert timelapse.day_number(datetime(2026, 5, 4, 15, 0, tzinfo=UTC)) == 2
+
+
+def test_sweep_completes_what_has_ended_once_its_last_picture_is_settled():
+    now = clock.now()
+    timelapse = running(interval_s=1, end_at=now + timedelta(seconds=3))
+    plan_until(now + timedelta(seconds=3), start=now)
+    later = now + timedelta(seconds=4)
+
+    assert campaign.complete_ended(later) == 0  # the last slot may still be taken
+    settle_owed(timelapse)
+    assert campaign.complete_ended(later) == 1
+
+    timelapse.refresh_from_db()
+    assert timelapse.state == State.COMPLETED
+    assert not timelapse.captures.filter(state="skipped").exists()
+    assert max(slots_of(timelapse)) < timelapse.end_at
+    assert faults(timelapse) == []
+
+
+def test_complete_by_hand_after_the_end_owes_nothing_beyond_it():
+    now = clock.now()
+    timelapse = running(interval_s=10)
+    start = now - timedelta(minutes=10)
+    timelapse.schedules.update(from_at=start)
+    grid = timelapse.schedules.get().grid
+    Timelapse.objects.update(next_slot_at=grid.first_from(start), end_at=now - timedelta(minutes=5))
+    timelapse.refresh_from_db()
+
+    campaign.complete(timelapse, by="otto")
+    ledger.account()
+
+    assert Capture.objects.count() in (29, 30, 31)
+    assert max(slots_of(timelapse)) < timelapse.end_at
+    assert faults(timelapse) == []
+
+
+def test_spread_phases_differ_between_cameras_and_last():
+    first, second = running(interval_s=600), running(interval_s=600)
+    campaign.complete(first, by="otto")
+    again = make_timelapse(camera=first.camera, interval_s=600)
+    campaign.start(again, by="otto")
+
+    anchors = [timelapse.schedules.get().anchor_at for timelapse in (first, second, again)]
+
+    assert anchors[0] == anchors[2] != anchors[1]
+
+
+def test_on_the_clock_falls_on_even_times():
+    timelapse = running(interval_s=900, is_on_the_clock=True, time_zone="Asia/Kathmandu")
+
+    local = timelapse.next_slot_at.astimezone(timelapse.zone)
+
+    assert (local.minute % 15, local.second, local.microsecond) == (0, 0, 0)
