@@ -77,7 +77,7 @@ def test_folder_that_cannot_be_written_is_said_in_one_sentence(project):
     stranger = {"user": ORDINARY_USER, "group": ORDINARY_USER} if os.geteuid() == 0 else {}
     for parent in (project.parent, *project.parents[1:3]):
         parent.chmod(parent.stat().st_mode | 0o055)
-    project.chmod(0o555)  # noqa: S103 - so that its owner cannot write, either
+    project.chmod(0o555)
     interpreter = shutil.which("python3", path="/usr/bin") or sys.executable
     done = subprocess.run(
         [interpreter, "go.py", "up"],
@@ -87,7 +87,7 @@ def test_folder_that_cannot_be_written_is_said_in_one_sentence(project):
         text=True,
         **stranger,
     )
-    project.chmod(0o755)  # noqa: S103 - pytest clears it away
+    project.chmod(0o755)
     assert done.returncode == 1
     assert done.stderr == f"The folder {project} cannot be written (Permission denied).\n"
 

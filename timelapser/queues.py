@@ -73,6 +73,7 @@ def worker_command(pool: Pool) -> list[str]:
         sys.executable if sys.executable else "python",
         "-m",
         "celery",
+        "--quiet",
         "-A",
         "celery_app",
         "worker",

@@ -151,7 +151,9 @@ def web_command(host: str, port: int) -> tuple[str, ...]:
 
 
 def beat_command() -> tuple[str, ...]:
-    return _python("-m", "celery", "-A", "celery_app", "beat", "--pidfile=", "--loglevel", "WARNING")
+    return _python(
+        "-m", "celery", "--quiet", "-A", "celery_app", "beat", "--pidfile=", "--loglevel", "WARNING"
+    )
 
 
 def _python(*arguments: str) -> tuple[str, ...]:
