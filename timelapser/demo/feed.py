@@ -114,12 +114,16 @@ class Feed:
         picture = first.encode(scene.draw(datetime.now(UTC)), 0, is_key=True)
         self.parameter_sets = tuple(unit for unit in picture.parts if unit[0] & 0x1F in (NAL_SPS, NAL_PPS))
 
+    @property
+    def is_encoding(self) -> bool:
+        return self._task is not None and not self._task.done()
+
     async def watch(self) -> AsyncGenerator[Picture, None]:
         """Pictures as they are made, for as long as the caller iterates (close it with `aclosing`)."""
         queue: asyncio.Queue[Picture] = asyncio.Queue(maxsize=3 * self._fps)
         self._watchers.add(queue)
         self._wants_key = self._wants_key or self.joins_at_key
-        if self._task is None or self._task.done():
+        if not self.is_encoding:
             self._task = asyncio.create_task(self._run())
         try:
             while True:
@@ -127,9 +131,9 @@ class Feed:
         finally:
             self._watchers.discard(queue)
             if not self._watchers and self._task is not None:
+                # Let go of at once: who joins in the next moment must find no dying task.
                 self._task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._task
+                self._task = None
 
     async def _run(self) -> None:
         encoder = self._make_encoder()
