@@ -114,14 +114,17 @@ def finish(job: MediaJob, result: dict[str, Any]) -> bool:
 
 
 def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = None) -> bool:
-    """running -> failed, or back to queued where trying again can help and an attempt is left."""
+    """running -> failed, or back to queued where trying again can help and an attempt is left.
+
+    The next attempt is due after `retry_in_s`, twice that after the second failure, and so on.
+    """
     if retry_in_s is None or job.attempt >= job.max_attempts:
         return _end(job, State.FAILED, error=message, error_code=code)
     now = clock.now()
     with transaction.atomic():
         held = _held(job).update(
             state=State.QUEUED,
-            run_after=now + timedelta(seconds=retry_in_s),
+            run_after=now + timedelta(seconds=retry_in_s * 2 ** (job.attempt - 1)),
             sent_at=None,
             lease_until=None,
             error=message,
