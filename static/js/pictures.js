@@ -25,12 +25,17 @@ async function show(frame, { picture, pictureUrl, pictureAlt, pictureLink }) {
   delete frame.dataset.loading;
   frame.dataset.shows = picture;
   const old = [...frame.querySelectorAll("img")];
+  const mat = new Image();
+  mat.className = "mat arriving";
+  mat.alt = "";
+  mat.src = pictureUrl;
   image.className = "arriving";
-  frame.append(image);
-  frame.classList.remove("is-empty");
+  frame.append(mat, image);
+  frame.classList.remove("is-waiting");
   frame.querySelector(".skeleton")?.remove();
   if (pictureLink && frame.tagName === "A") frame.href = pictureLink;
   const settle = () => {
+    mat.className = "mat";
     image.className = "";
     for (const gone of old) gone.remove();
   };

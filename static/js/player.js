@@ -29,6 +29,13 @@ export function startPlayer() {
     video.play();
   });
   document.addEventListener("parts", look);
-  // An old revision may have been tidied away while the page stood open.
-  video.addEventListener("error", () => look());
+  // An old revision is tidied away soon after the next one: go on in the new one, at the same place.
+  video.addEventListener("error", () => {
+    const news = document.querySelector("[data-film-url]");
+    if (!news || news.dataset.filmRevision === video.dataset.revision) return;
+    const [place, wasPlaying] = [video.currentTime, !video.paused];
+    take();
+    video.addEventListener("loadedmetadata", () => (video.currentTime = place), { once: true });
+    if (wasPlaying) video.play();
+  });
 }

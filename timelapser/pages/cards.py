@@ -105,9 +105,9 @@ def _card(
 
 def day_number_of(timelapse: Timelapse | None, now: datetime) -> int | None:
     """The local day that the timelapse is in, or ended in; None before its first."""
-    if timelapse is None or timelapse.started_at is None:
+    if timelapse is None or timelapse.started_at is None or timelapse.started_at > now:
         return None
-    return max(1, timelapse.day_number(min(now, timelapse.completed_at or now)))
+    return timelapse.day_number(min(now, timelapse.completed_at or now))
 
 
 def fleet() -> Fleet:

@@ -16,7 +16,7 @@ class LoginThrottle(SimpleRateThrottle):
     scope = "login"
 
     def get_cache_key(self, request: Any, view: Any) -> str:
-        return f"login {request.META.get('REMOTE_ADDR', '')}"
+        return f"login_{request.META.get('REMOTE_ADDR', '')}"
 
 
 class LogIn(LoginView):
