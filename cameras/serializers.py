@@ -55,8 +55,8 @@ class ReadingSerializer(serializers.ModelSerializer[Camera]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance is None or {"kind", "address"} & attrs.keys():
-            kind: str = attrs.get("kind") or getattr(self.instance, "kind", Camera.Kind.RTSP)
-            address: str = attrs.get("address") or getattr(self.instance, "address", "")
+            kind = str(attrs.get("kind") or getattr(self.instance, "kind", Camera.Kind.RTSP))
+            address = str(attrs.get("address") or getattr(self.instance, "address", ""))
             try:
                 attrs["address"] = validate_address(
                     SourceKind(kind),

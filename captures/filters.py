@@ -49,6 +49,7 @@ class CaptureFilter(FilterSet):
 
     def filter_day(self, rows: QuerySet[Capture], _name: str, day: date) -> QuerySet[Capture]:
         timelapse = self.form.cleaned_data["timelapse"] or self.timelapse_of_path()
+        assert timelapse is not None  # noqa: S101 - is_valid has refused the day otherwise
         start, end = local_day(timelapse, day)
         return rows.filter(slot__gte=start, slot__lt=end)
 

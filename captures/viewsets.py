@@ -32,7 +32,6 @@ from captures.serializers import (
 from media_jobs import clock, roles
 from media_jobs.viewsets import Conflict
 
-
 LEDGER = Capture.objects.select_related("timelapse").order_by("-slot", "-id")
 
 

@@ -1,9 +1,11 @@
 """What most tests share: a media folder of their own, one user of each role, a client for each."""
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from tests import broker as real_broker
 from tests.factories import make_user
 
 pytest_plugins = ["tests.stack"]
@@ -11,8 +13,14 @@ pytest_plugins = ["tests.stack"]
 
 @pytest.fixture(autouse=True)
 def _own_folder(settings, tmp_path):
-    """No test sees the files of another; passwords are hashed quickly."""
+    """No test sees the files or the throttles of another; passwords are hashed quickly, static files as they are."""
     settings.MEDIA_ROOT = tmp_path / "media"
+    settings.STATIC_ROOT = tmp_path / "static"
+    settings.STATIC_ROOT.mkdir()
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+    cache.clear()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -60,3 +68,12 @@ def pages():
         return client
 
     return log_in
+
+
+@pytest.fixture
+def broker():
+    """The real broker, empty at the start: what was sent can be read."""
+    found = real_broker.connect()
+    found.empty()
+    yield found
+    found.close()

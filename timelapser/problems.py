@@ -33,6 +33,7 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (django_errors.ObjectDoesNotExist, HTTPStatus.NOT_FOUND, "There is nothing here."),
     (django_errors.PermissionDenied, HTTPStatus.FORBIDDEN, "You may not do this."),
     (django_errors.BadRequest, HTTPStatus.BAD_REQUEST, "The request cannot be read."),
+    (django_errors.RequestDataTooBig, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large."),
     (django_errors.SuspiciousOperation, HTTPStatus.BAD_REQUEST, "The request cannot be read."),
     (OverflowError, HTTPStatus.BAD_REQUEST, "A number is too large."),
     (AddressRefused, HTTPStatus.BAD_REQUEST, None),

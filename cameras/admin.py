@@ -1,0 +1,127 @@
+"""Cameras in the admin: the password goes in, and is never drawn again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
+
+from cameras import connection
+from cameras.addresses import validate_address
+from cameras.models import Camera
+from cameras.sources import AddressRefused, SourceKind
+from media_jobs.admin import tell
+
+HEALTH_COLOURS = {"online": "success", "degraded": "warning", "offline": "danger", "unknown": "info"}
+
+
+class CameraForm(forms.ModelForm):
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=500,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="Kept sealed and never shown. Left empty, it stays as it is.",
+    )
+    remove_password = forms.BooleanField(
+        required=False, widget=UnfoldBooleanWidget, help_text="The camera asks for none any more."
+    )
+
+    class Meta:
+        model = Camera
+        exclude: list[str] = []
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if values.get("kind") and values.get("address"):
+            try:
+                values["address"] = validate_address(
+                    SourceKind(values["kind"]),
+                    values["address"],
+                    allow_loopback=settings.ALLOW_LOOPBACK_CAMERAS,
+                    folders=settings.CAMERA_FOLDERS,
+                )
+            except AddressRefused as error:
+                self.add_error("address", str(error))
+        if values.get("password") and values.get("remove_password"):
+            self.add_error("remove_password", "Either write a new password or remove the old one.")
+        return values
+
+    def save(self, commit: bool = True) -> Camera:  # noqa: FBT001 - Django's signature
+        if self.cleaned_data["remove_password"]:
+            self.instance.set_password("")
+        elif self.cleaned_data["password"]:
+            self.instance.set_password(self.cleaned_data["password"])
+        camera: Camera = super().save(commit=commit)
+        return camera
+
+
+@admin.register(Camera)
+class CameraAdmin(ModelAdmin):
+    form = CameraForm
+    list_display = [
+        "name",
+        "kind",
+        "address",
+        "is_enabled",
+        "shown_health",
+        "last_success_at",
+        "image_count",
+    ]
+    list_filter = ["kind", "health", "is_enabled"]
+    search_fields = ["name", "address", "notes"]
+    ordering = ["name"]
+    actions = ["test_connection", "enable", "disable"]
+    readonly_fields = [
+        "has_password",
+        "shown_health",
+        "consecutive_failures",
+        "last_success_at",
+        "last_failure_at",
+        "last_error",
+        "image_count",
+        "created_at",
+    ]
+    fieldsets = [
+        (None, {"fields": ["name", "kind", "address", "is_enabled", "notes"]}),
+        ("Login", {"fields": ["username", "password", "has_password", "remove_password"]}),
+        ("Reading", {"fields": ["transport", "verify_tls", "connect_timeout_s", "deadline_s"]}),
+        ("How it has been answering", {"fields": readonly_fields[1:]}),
+    ]
+
+    @display(description="health", ordering="health", label=HEALTH_COLOURS)
+    def shown_health(self, camera: Camera) -> tuple[str, str]:
+        return camera.health, camera.get_health_display()
+
+    @display(description="has a password", boolean=True)
+    def has_password(self, camera: Camera) -> bool:
+        return camera.has_password
+
+    def save_model(self, request: HttpRequest, obj: Camera, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        if not change:
+            obj.save()
+            return
+        # Only what people write: workers count pictures and failures in the same row meanwhile.
+        written = [name for name in form.cleaned_data if name not in {"password", "remove_password"}]
+        obj.save(update_fields=[*written, "sealed_password"])
+
+    @admin.action(description="Test the connection", permissions=["change"])
+    def test_connection(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        for camera in cameras:
+            connection.request_camera_test(camera, by=request.user.get_username())
+        tell(self, request, len(cameras), "Tests asked for; the jobs say what came", [])
+
+    @admin.action(description="Switch on", permissions=["change"])
+    def enable(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        tell(self, request, cameras.update(is_enabled=True), "Switched on", [])
+
+    @admin.action(description="Switch off", permissions=["change"])
+    def disable(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
+        tell(self, request, cameras.update(is_enabled=False), "Switched off", [])
