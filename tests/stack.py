@@ -204,23 +204,25 @@ class Stack:
         with psycopg.connect(**_server_of(self.database_url), row_factory=dict_row) as connection:
             return connection.execute(sql, values).fetchall()
 
-    def logged_in(self) -> httpx.Client:
+    @contextmanager
+    def logged_in(self) -> Iterator[httpx.Client]:
         """An HTTP client that went through the real login page; writes carry its CSRF token."""
-        client = httpx.Client(base_url=self.url, timeout=30, headers={"Referer": f"{self.url}/"})
+        with httpx.Client(base_url=self.url, timeout=30, headers={"Referer": f"{self.url}/"}) as client:
+            self._log_in(client)
+            yield client
+
+    def _log_in(self, client: httpx.Client) -> None:
         page = client.get("/login/")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token, f"{page.status_code}: the login page has no form"
-        answer = client.post(
-            "/login/",
-            data={
-                "username": self.username,
-                "password": self.password,
-                "csrfmiddlewaretoken": token.group(1),
-            },
-        )
+        assert token, f"{page.status_code}: the login page has no form:\n{page.text[:2000]}"
+        form = {
+            "username": self.username,
+            "password": self.password,
+            "csrfmiddlewaretoken": token.group(1),
+        }
+        answer = client.post("/login/", data=form)
         assert answer.status_code == 302, f"{answer.status_code}: the login was refused"
         client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
-        return client
 
     def cookie(self) -> str:
         """The header `Cookie` of a new login."""
@@ -313,7 +315,7 @@ def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...]) -> Non
         if name not in without:
             stack.start(name, command)
     if not without:
-        wait_for(lambda: is_ready(stack), within_s=START_S, what="everything to be ready")
+        wait_for(lambda: is_ready(stack), within_s=START_S, what="everything to be ready", every_s=0.5)
 
 
 def is_ready(stack: Stack) -> bool:
