@@ -93,11 +93,14 @@ def claim(horizon: datetime, now: datetime) -> int:
         gaps: list[Gap] = []
         for timelapse in timelapses:
             try:
-                _owe(timelapse, schedules[timelapse.pk], horizon, now, captures, gaps)
+                owed, missed = _owe(timelapse, schedules[timelapse.pk], horizon, now)
             except (ValueError, ArithmeticError, LookupError) as error:
                 # It must not stop the others: put aside, with its error on its page.
                 timelapse.set_aside_until = now + SET_ASIDE
                 timelapse.schedule_error = f"The schedule could not be calculated: {error!r}"
+                continue
+            captures += owed
+            gaps += missed
         Capture.objects.bulk_create(captures, ignore_conflicts=True)
         Gap.objects.bulk_create(gaps, ignore_conflicts=True)
         Timelapse.objects.bulk_update(timelapses, ["next_slot_at", "set_aside_until", "schedule_error"])
@@ -107,13 +110,11 @@ def claim(horizon: datetime, now: datetime) -> int:
 
 
 def _owe(
-    timelapse: Timelapse,
-    schedule: Schedule,
-    horizon: datetime,
-    now: datetime,
-    captures: list[Capture],
-    gaps: list[Gap],
-) -> None:
+    timelapse: Timelapse, schedule: Schedule, horizon: datetime, now: datetime
+) -> tuple[list[Capture], list[Gap]]:
+    """Moves the timelapse's ledger up to `horizon`; returns what is to be written: all of it, or nothing."""
+    captures: list[Capture] = []
+    gaps: list[Gap] = []
     grid = schedule.grid
     slot = timelapse.next_slot_at
     if slot is not None and slot < now - timelapse.grace:
@@ -128,6 +129,7 @@ def _owe(
         slot = next_slot(timelapse, grid, at_or_after=grid.next_after(slot))
     timelapse.next_slot_at = slot
     timelapse.set_aside_until, timelapse.schedule_error = None, ""
+    return captures, gaps
 
 
 def _owed(timelapse: Timelapse, slot: datetime) -> Capture:

@@ -1,0 +1,30 @@
+"""Timelapses moved through time by hand: `now` is passed in, nothing waits."""
+
+from captures import campaign, dispatch, ledger
+from media_jobs import clock
+from tests.factories import make_timelapse
+
+
+def running(**kw):
+    """A timelapse that was started this instant; every ten seconds unless said otherwise."""
+    timelapse = make_timelapse(**{"interval_s": 10} | kw)
+    campaign.start(timelapse, by="otto")
+    timelapse.refresh_from_db()
+    return timelapse
+
+
+def plan_until(moment, *, start=None):
+    """What the planner writes in its ticks, one a second, with a hand that we move."""
+    now = start or clock.now()
+    while now < moment:
+        dispatch.claim(now + dispatch.AHEAD, now)
+        now += dispatch.PERIOD
+
+
+def faults(timelapse, now=None):
+    timelapse.refresh_from_db()
+    return list(ledger.faults(timelapse, now or clock.now()))
+
+
+def slots_of(timelapse):
+    return list(timelapse.captures.order_by("slot").values_list("slot", flat=True))

@@ -1,0 +1,313 @@
+import itertools
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.db.models import F
+
+from captures import campaign, dispatch, ledger
+from captures.models import Capture, Gap, Schedule, Timelapse
+from media_jobs import clock
+from media_jobs.models import Event, Pulse
+from tests.campaigns import faults, plan_until, running, slots_of
+from tests.factories import make_camera, make_capture
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+
+
+def set_back(timelapse, span):
+    """As if it had been started `span` ago and no planner had run since."""
+    schedule = timelapse.schedules.get()
+    start = schedule.from_at - span
+    Schedule.objects.filter(pk=schedule.pk).update(from_at=start)
+    Timelapse.objects.filter(pk=timelapse.pk).update(
+        started_at=start, next_slot_at=schedule.grid.first_from(start)
+    )
+    timelapse.refresh_from_db()
+
+
+@pytest.mark.parametrize("step_s", [0.3, 1, 2.7, 4.9])
+def test_claim_writes_every_slot_of_the_grid_however_late_it_comes(step_s):
+    timelapse = running(interval_s=10)
+    grid = timelapse.schedules.get().grid
+    first, now = timelapse.next_slot_at, clock.now()
+    end = now + timedelta(minutes=1)
+
+    while now < end:
+        dispatch.claim(now + dispatch.AHEAD, now)
+        now += timedelta(seconds=step_s)
+
+    timelapse.refresh_from_db()
+    assert slots_of(timelapse) == list(grid.between(first, timelapse.next_slot_at))
+    assert timelapse.captures.count() >= 6
+    assert set(timelapse.captures.values_list("state", flat=True)) == {"owed"}
+    assert faults(timelapse) == []
+
+
+def test_claim_gives_each_slot_its_grace():
+    for interval_s, grace_s in ((1, 0.5), (20, 10), (600, 30)):
+        timelapse = running(interval_s=interval_s)
+        slot = timelapse.next_slot_at
+        dispatch.claim(slot + SECOND / 10, slot - SECOND / 10)
+        capture = timelapse.captures.get()
+        assert (capture.slot, capture.give_up_at - slot) == (slot, timedelta(seconds=grace_s))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claims_at_once_double_nothing_and_leave_nothing_out():
+    for _ in range(8):
+        running(interval_s=1)
+    now = clock.now()
+    gate = threading.Barrier(4)
+
+    def tick():
+        try:
+            for second in range(8):
+                gate.wait()
+                dispatch.claim(now + second * SECOND + dispatch.AHEAD, now + second * SECOND)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=tick) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    for timelapse in Timelapse.objects.all():
+        slots = slots_of(timelapse)
+        assert len(slots) in (8, 9, 10)
+        assert {b - a for a, b in itertools.pairwise(slots)} == {SECOND}
+        assert faults(timelapse) == []
+    assert not Gap.objects.exists()
+
+
+def test_claim_after_a_silence_writes_a_gap_and_goes_on_with_the_present():
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(hours=1))
+    now = clock.now()
+
+    dispatch.claim(now + dispatch.AHEAD, now)
+
+    gap = Gap.objects.get()
+    event = Event.objects.get(type="scheduler_was_down")
+    assert gap.from_at >= now - timedelta(hours=1, seconds=1)
+    assert now - timelapse.grace <= gap.until_at < now + timelapse.interval
+    assert event.topic == timelapse.topic
+    assert event.payload["slots"] in (359, 360, 361)
+    assert event.payload["reason"] == "scheduler_was_down"
+    assert all(slot >= now - timelapse.grace for slot in slots_of(timelapse))
+    assert faults(timelapse) == []
+
+
+def test_account_writes_exactly_the_slots_of_the_gap_in_batches():
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(hours=1))
+    now = clock.now()
+    dispatch.claim(now + dispatch.AHEAD, now)
+    gap = Gap.objects.get()
+    expected = list(gap.schedule.grid.between(gap.from_at, gap.until_at))
+    present = set(slots_of(timelapse))
+
+    written = ledger.account(batch=100, limit=250)
+
+    assert written == 300  # whole batches
+    assert faults(timelapse) == []
+    assert ledger.account(batch=100) == len(expected) - 300
+    missed = timelapse.captures.filter(state="missed", reason="scheduler_was_down").order_by("slot")
+    assert [capture.slot for capture in missed] == expected
+    assert set(slots_of(timelapse)) == present | set(expected)
+    assert not Gap.objects.exists()
+    assert faults(timelapse) == []
+    assert ledger.account() == 0
+
+
+def test_account_where_the_gap_is_a_whole_number_of_batches():
+    timelapse = running(interval_s=10)
+    schedule = timelapse.schedules.get()
+    start = schedule.grid.first_from(clock.now() - timedelta(hours=1))
+    Gap.objects.create(
+        timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 20 * SECOND * 10, reason="x"
+    )
+
+    assert ledger.account(batch=10) == 20
+    assert not Gap.objects.exists()
+
+
+def test_account_takes_the_newest_gap_first():
+    timelapse = running(interval_s=10)
+    schedule = timelapse.schedules.get()
+    now = clock.now()
+    for hours in (5, 1, 3):
+        start = now - timedelta(hours=hours)
+        Gap.objects.create(
+            timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 60 * SECOND, reason="x"
+        )
+
+    ledger.account(batch=100, limit=1)
+
+    assert min(slots_of(timelapse)) >= now - timedelta(hours=1)
+    assert sorted(Gap.objects.values_list("from_at", flat=True)) == [
+        now - timedelta(hours=5),
+        now - timedelta(hours=3),
+    ]
+
+
+def test_second_silence_before_the_first_is_accounted_for():
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(hours=2))
+    now = clock.now()
+    dispatch.claim(now - timedelta(hours=1) + dispatch.AHEAD, now - timedelta(hours=1))
+    ledger.sweep(now)
+    assert faults(timelapse) == []
+
+    dispatch.claim(now + dispatch.AHEAD, now)
+
+    assert Gap.objects.count() == 2
+    assert faults(timelapse) == []
+    ledger.account(batch=7)
+    assert faults(timelapse) == []
+    assert timelapse.captures.count() in range(718, 723)
+
+
+def test_silence_over_the_end_of_the_timelapse():
+    now = clock.now()
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(hours=1))
+    Timelapse.objects.update(end_at=now - timedelta(minutes=30))
+
+    dispatch.claim(now + dispatch.AHEAD, now)
+
+    timelapse.refresh_from_db()
+    assert timelapse.next_slot_at is None
+    ledger.account()
+    assert max(slots_of(timelapse)) < timelapse.end_at
+    assert timelapse.captures.count() in (179, 180, 181)
+    assert faults(timelapse) == []
+    assert campaign.complete_ended(now) == 1
+    assert faults(timelapse) == []
+
+
+def test_disabled_camera_is_skipped_with_the_reason_and_not_sent(broker):
+    timelapse = running(camera=make_camera(is_enabled=False), interval_s=1)
+    plan_until(clock.now() + 3 * SECOND)
+
+    assert dispatch.plan() == 0
+    captures = timelapse.captures.all()
+    assert len(captures) >= 3
+    assert {(capture.state, capture.reason) for capture in captures} == {("skipped", "camera_disabled")}
+    assert broker.messages("capture") == []
+    assert faults(timelapse) == []
+
+
+def test_schedule_that_cannot_be_calculated_is_set_aside_and_stops_nobody():
+    broken, sound = running(interval_s=1), running(interval_s=1)
+    Timelapse.objects.filter(pk=broken.pk).update(next_slot_at=F("next_slot_at") - timedelta(seconds=1))
+    Schedule.objects.filter(timelapse=broken).update(interval_s=0)
+    now = clock.now()
+
+    dispatch.claim(now + dispatch.AHEAD, now)
+
+    broken.refresh_from_db()
+    assert broken.set_aside_until == now + dispatch.SET_ASIDE
+    assert "could not be calculated" in broken.schedule_error
+    assert not broken.captures.exists()
+    assert sound.captures.exists()
+    assert dispatch.claim(now + SECOND + dispatch.AHEAD, now + SECOND) == 1  # only the sound one
+
+
+def test_repaired_schedule_accounts_for_the_time_that_it_was_set_aside():
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(minutes=30))
+    now = clock.now()
+    # Its zone cannot be read: the gap can be calculated, the owed row (a day number) cannot.
+    Timelapse.objects.update(time_zone="Nowhere/Nothing")
+    for minutes in (0, 6):
+        tick = now + timedelta(minutes=minutes)
+        dispatch.claim(tick + timelapse.interval, tick)
+    Timelapse.objects.update(time_zone="UTC")
+
+    later = now + timedelta(minutes=12)
+    dispatch.claim(later + dispatch.AHEAD, later)
+
+    timelapse.refresh_from_db()
+    assert (timelapse.schedule_error, timelapse.set_aside_until) == ("", None)
+    assert faults(timelapse, later) == []
+    ledger.account()
+    assert faults(timelapse, later) == []
+    assert set(timelapse.captures.filter(state="missed").values_list("reason", flat=True)) == {
+        "schedule_error"
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plan_sends_each_capture_at_its_instant_in_order(broker):
+    timelapses = [running(interval_s=1) for _ in range(6)]
+    for _ in range(3):
+        dispatch.plan()
+
+    sent = list(Capture.objects.filter(sent_at__isnull=False).order_by("slot"))
+    messages = broker.messages("capture")
+    assert [message.argument for message in messages] == [capture.pk for capture in sent]
+    assert {message.task for message in messages} == {"captures.take"}
+    assert len(sent) >= 2 * len(timelapses)
+    for capture, message in zip(sent, messages, strict=True):
+        assert capture.sent_at >= capture.slot
+        assert message.expires == capture.give_up_at
+    assert Pulse.objects.get(name=dispatch.PULSE).kind == "clock"
+    ahead = Capture.objects.filter(sent_at__isnull=True)
+    assert all(capture.slot > sent[-1].slot for capture in ahead)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plan_sends_what_a_killed_planner_left_unsent(broker):
+    now = clock.now()
+    timelapse = running(interval_s=600)
+    left = make_capture(timelapse=timelapse, slot=now - 2 * SECOND, give_up_at=now + timedelta(minutes=1))
+    too_late = make_capture(timelapse=timelapse, slot=now - timedelta(hours=1), give_up_at=now - SECOND)
+
+    assert dispatch.plan() == 1
+
+    assert [message.argument for message in broker.messages("capture")] == [left.pk]
+    left.refresh_from_db()
+    too_late.refresh_from_db()
+    assert left.sent_at >= now
+    assert too_late.sent_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plan_of_more_timelapses_than_a_batch_holds(broker, monkeypatch):
+    monkeypatch.setattr(dispatch, "BATCH", 3)
+    timelapses = [running(interval_s=1) for _ in range(8)]
+
+    dispatch.plan()
+
+    assert Capture.objects.values("timelapse").distinct().count() == len(timelapses)
+    assert all(faults(timelapse) == [] for timelapse in timelapses)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_race_of_pause_and_claim_leaves_no_slot_owed():
+    timelapses = [running(interval_s=1) for _ in range(5)]
+    now = clock.now()
+    gate = threading.Barrier(2)
+
+    def tick():
+        try:
+            for _ in timelapses:
+                gate.wait()
+                dispatch.claim(now + dispatch.AHEAD, now)
+        finally:
+            connections.close_all()
+
+    planner = threading.Thread(target=tick)
+    planner.start()
+    for timelapse in timelapses:
+        gate.wait()
+        campaign.pause(timelapse, by="otto")
+    planner.join(30)
+
+    assert not Capture.objects.owed().exists()
+    assert all(faults(timelapse) == [] for timelapse in timelapses)

@@ -1,0 +1,339 @@
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, connection, connections, transaction
+
+from captures import campaign, ledger
+from captures.exceptions import NotRunning
+from captures.ledger import Coverage, StoredPicture
+from captures.models import Capture, Gap, Timelapse
+from media_jobs import clock
+from media_jobs.models import Event, MediaJob
+from tests.campaigns import faults, plan_until, running
+from tests.factories import make_capture, make_timelapse
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+
+
+def owed(**kw):
+    now = clock.now()
+    return make_capture(**{"slot": now, "give_up_at": now + 30 * SECOND} | kw)
+
+
+def picture(name="cameras/1/x.jpg"):
+    return StoredPicture(
+        file=name,
+        bytes=1234,
+        width=640,
+        height=480,
+        codec="mjpeg",
+        checksum="ab" * 32,
+        taken_at=clock.now(),
+    )
+
+
+def claimed(**kw):
+    return ledger.claim(owed(**kw).pk, worker="w1")
+
+
+def test_claim_takes_an_owed_capture_once():
+    capture = owed()
+
+    first = ledger.claim(capture.pk, worker="w1")
+    second = ledger.claim(capture.pk, worker="w2")
+
+    assert (first.worker, first.attempt, second) == ("w1", 1, None)
+    assert first.lease_until > clock.now()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"state": "stored", "bytes": 1, "file": "f", "checksum": "c"},
+        {"state": "missed", "reason": "no_worker"},
+        {"state": "skipped", "reason": "timelapse_paused"},
+        {"give_up_at": datetime(2020, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_claim_leaves_what_is_settled_or_too_late(fields):
+    capture = owed(**fields)
+
+    assert ledger.claim(capture.pk, worker="w") is None
+    capture.refresh_from_db()
+    assert capture.attempt == 0
+
+
+def test_claim_takes_over_when_the_lease_has_run_out():
+    capture = claimed()
+    Capture.objects.update(lease_until=clock.now() - SECOND)
+
+    again = ledger.claim(capture.pk, worker="w2")
+
+    assert (again.attempt, again.worker) == (2, "w2")
+    assert not ledger.store(capture, picture("straggler.jpg"))
+    assert not ledger.fail(capture, "unexpected")
+    assert not ledger.miss(capture, "camera_busy")
+    assert ledger.store(again, picture("second.jpg"))
+    again.refresh_from_db()
+    assert (again.state, again.file) == ("stored", "second.jpg")
+
+
+def test_store_writes_row_counters_event_and_thumbnail_job():
+    capture = claimed(timelapse=running())
+
+    assert ledger.store(capture, picture())
+
+    capture.refresh_from_db()
+    timelapse = Timelapse.objects.select_related("camera").get(pk=capture.timelapse_id)
+    job = MediaJob.objects.get(task="captures.make_thumbnails")
+    event = Event.objects.get(type="capture_stored")
+    assert (capture.state, capture.width, capture.height, capture.bytes) == ("stored", 640, 480, 1234)
+    assert (timelapse.image_count, timelapse.camera.image_count) == (1, 1)
+    assert timelapse.latest_capture_id == capture.pk
+    assert timelapse.camera.health == "online"
+    assert (job.args, job.is_quiet) == ({"capture": capture.pk}, True)
+    assert event.topic == timelapse.topic
+    assert event.payload["image_count"] == event.payload["camera_image_count"] == 1
+    assert event.payload["capture"] == capture.pk
+
+
+def test_older_picture_stored_later_is_not_the_latest():
+    timelapse = running()
+    now = clock.now()
+    old = claimed(timelapse=timelapse, slot=now - 10 * SECOND)
+    new = claimed(timelapse=timelapse, slot=now)
+    ledger.store(new, picture("new.jpg"))
+
+    ledger.store(old, picture("old.jpg"))
+
+    timelapse.refresh_from_db()
+    assert (timelapse.latest_capture_id, timelapse.image_count) == (new.pk, 2)
+
+
+def test_total_of_the_camera_goes_on_over_timelapses():
+    first = running()
+    ledger.store(claimed(timelapse=first), picture("1.jpg"))
+    second = make_timelapse(camera=first.camera)
+    campaign.start(second, by="otto", complete_active=True)
+
+    ledger.store(claimed(timelapse=second), picture("2.jpg"))
+
+    second.refresh_from_db()
+    first.camera.refresh_from_db()
+    assert (second.image_count, first.camera.image_count) == (1, 2)
+
+
+def test_fail_and_miss_say_why_in_row_and_event():
+    failed, missed = claimed(), claimed()
+
+    ledger.fail(failed, "login_refused", "The camera did not accept it.")
+    ledger.miss(missed, "camera_busy")
+
+    failed.refresh_from_db()
+    missed.refresh_from_db()
+    assert (failed.state, failed.reason, failed.detail) == (
+        "failed",
+        "login_refused",
+        "The camera did not accept it.",
+    )
+    assert (missed.state, missed.reason, missed.detail) == (
+        "missed",
+        "camera_busy",
+        ledger.REASONS["camera_busy"],
+    )
+    messages = {event.type: event.payload["message"] for event in Event.objects.all()}
+    assert messages == {
+        "capture_failed": "The camera did not accept it.",
+        "capture_missed": ledger.REASONS["camera_busy"],
+    }
+
+
+def test_database_refuses_a_loss_without_reason_and_a_picture_without_file():
+    for fields in ({"state": "missed"}, {"state": "stored"}, {"state": "stored", "file": "x", "bytes": 1}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            owed(**fields)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_request_capture_is_a_slot_of_this_instant_and_is_sent(broker):
+    timelapse = running(interval_s=3600)
+    before = clock.now()
+
+    capture = ledger.request_capture(timelapse, by="otto")
+
+    assert before <= capture.slot <= clock.now()
+    assert (capture.origin, capture.requested_by, capture.state) == ("person", "otto", "owed")
+    message = broker.messages("capture")[0]
+    assert (message.task, message.argument, message.expires) == (
+        "captures.take",
+        capture.pk,
+        capture.give_up_at,
+    )
+    assert faults(timelapse) == []
+
+
+@pytest.mark.parametrize("move", [None, campaign.pause, campaign.complete])
+def test_request_capture_needs_a_running_timelapse(move):
+    timelapse = running() if move else make_timelapse()
+    if move:
+        move(timelapse, by="otto")
+
+    with pytest.raises(NotRunning):
+        ledger.request_capture(timelapse, by="otto")
+
+    assert not timelapse.captures.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweep_gives_up_what_is_too_late_and_says_who_was_to_blame(broker):
+    now = clock.now()
+    late = {"slot": now - 60 * SECOND, "give_up_at": now - SECOND}
+    timelapse = running()
+    unsent = owed(**late, timelapse=timelapse)
+    sent = owed(**late | {"slot": now - 61 * SECOND}, sent_at=now - 60 * SECOND, timelapse=timelapse)
+    lost = owed(
+        **late | {"slot": now - 62 * SECOND},
+        sent_at=now,
+        lease_until=now - SECOND,
+        attempt=1,
+        worker="w",
+        timelapse=timelapse,
+    )
+    at_work = owed(
+        **late | {"slot": now - 63 * SECOND},
+        sent_at=now,
+        lease_until=now + 60 * SECOND,
+        attempt=1,
+        timelapse=timelapse,
+    )
+
+    assert ledger.sweep(now) == (3, 0)
+
+    reasons = {
+        capture.pk: (capture.state, capture.reason) for capture in Capture.objects.filter(timelapse=timelapse)
+    }
+    assert reasons == {
+        unsent.pk: ("missed", "not_sent_in_time"),
+        sent.pk: ("missed", "no_worker"),
+        lost.pk: ("failed", "worker_lost"),
+        at_work.pk: ("owed", ""),
+    }
+    assert broker.messages("capture") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweep_sends_again_what_was_lost_within_its_grace(broker):
+    now = clock.now()
+    timelapse = running()
+    kept = {"timelapse": timelapse, "give_up_at": now + 20 * SECOND}
+    unsent = owed(**kept, slot=now - 5 * SECOND)
+    lost = owed(**kept, slot=now - 4 * SECOND, sent_at=now - 4 * SECOND)
+    abandoned = owed(
+        **kept, slot=now - 3 * SECOND, sent_at=now - 4 * SECOND, lease_until=now - SECOND, attempt=1
+    )
+    owed(**kept, slot=now - 2 * SECOND, sent_at=now - SECOND)  # just sent
+    owed(**kept, slot=now - 9 * SECOND, sent_at=now - 9 * SECOND, lease_until=now + SECOND)  # at work
+    owed(**kept, slot=now + SECOND)  # not due
+
+    assert ledger.sweep(now) == (0, 3)
+
+    assert [message.argument for message in broker.messages("capture")] == [unsent.pk, lost.pk, abandoned.pk]
+    unsent.refresh_from_db()
+    assert unsent.sent_at == now
+
+
+def test_release_ends_the_leases_of_a_former_process():
+    mine, other = claimed(), owed()
+    ledger.claim(other.pk, worker="w2")
+
+    assert ledger.release("w1") == 1
+
+    assert ledger.claim(mine.pk, worker="w1").attempt == 2
+    assert ledger.claim(other.pk, worker="w1") is None
+
+
+def test_coverage_adds_up_rows_and_gaps():
+    timelapse = running(interval_s=10)
+    grid = timelapse.schedules.get().grid
+    start = grid.first_from(clock.now() - timedelta(hours=2))
+    slots = [grid.slot(grid.index(start) + k) for k in range(10)]
+    for slot in slots[:4]:
+        ledger.store(claimed(timelapse=timelapse, slot=slot), picture(f"{slot}.jpg"))
+    ledger.fail(claimed(timelapse=timelapse, slot=slots[4]), "login_refused", "x")
+    ledger.miss(claimed(timelapse=timelapse, slot=slots[5]), "no_worker")
+    owed(timelapse=timelapse, slot=slots[6])
+    owed(timelapse=timelapse, slot=slots[7], state="skipped", reason="timelapse_paused")
+    Gap.objects.create(
+        timelapse=timelapse,
+        schedule=timelapse.schedules.get(),
+        from_at=slots[8],
+        until_at=slots[9] + 50 * SECOND,
+        reason="scheduler_was_down",
+    )
+
+    found = ledger.coverage(timelapse, start, slots[9] + SECOND)
+
+    assert found == Coverage(
+        owed_total=10,
+        stored=4,
+        failed=1,
+        missed=3,
+        skipped=1,
+        pending=1,
+        reasons={"scheduler_was_down": 2, "login_refused": 1, "no_worker": 1, "timelapse_paused": 1},
+    )
+    assert found.ratio == pytest.approx(4 / 9)
+    ledger.account()
+    assert ledger.coverage(timelapse, start, slots[9] + SECOND) == found
+    assert ledger.coverage(timelapse, slots[1], slots[3]).owed_total == 2
+
+
+def test_coverage_of_nothing_is_whole():
+    timelapse = running()
+    assert ledger.coverage(timelapse, clock.now(), clock.now()).ratio == 1
+
+
+def test_faults_finds_a_row_that_is_gone_and_a_counter_that_is_wrong():
+    timelapse = running(interval_s=1)
+    plan_until(clock.now() + 5 * SECOND)
+    assert faults(timelapse) == []
+
+    timelapse.captures.first().delete()
+    assert len(faults(timelapse)) == 1
+    Timelapse.objects.update(image_count=7)
+    assert len(faults(timelapse)) == 2
+    assert len(faults(timelapse, clock.now() + timedelta(hours=1))) == 3
+
+
+def test_every_reason_has_words_of_its_own():
+    assert len(set(ledger.REASONS.values())) == len(ledger.REASONS)
+    assert ledger.words_of("camera_refused") == "Camera refused."
+
+
+def test_stores_at_once_count_each_picture(transactional_db):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite lets one writer in at a time: there is no race to lose")
+    timelapse = running()
+    now = clock.now()
+    captures = [claimed(timelapse=timelapse, slot=now - k * SECOND) for k in range(8)]
+    gate = threading.Barrier(len(captures))
+
+    def store(capture):
+        gate.wait()
+        try:
+            ledger.store(capture, picture(f"{capture.pk}.jpg"))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=store, args=(capture,)) for capture in captures]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    timelapse.refresh_from_db()
+    timelapse.camera.refresh_from_db()
+    assert (timelapse.image_count, timelapse.camera.image_count) == (8, 8)
+    assert timelapse.latest_capture_id == captures[0].pk
