@@ -40,9 +40,11 @@ class Findings:
 
     def take_addresses(self, line: str) -> bool:
         """The demonstration says where its cameras are in one line of JSON."""
-        if not line.startswith("{"):
-            return False
-        for address in _addresses(json.loads(line)):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            return False  # a line of its log
+        for address in _addresses(told):
             if address.startswith("rtsp://"):
                 self.rtsp_address = address
             elif address.startswith("http://"):
