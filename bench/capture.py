@@ -31,8 +31,8 @@ QUICK_PROBE = ["-analyzeduration", "0", "-probesize", "32", "-skip_frame", "noke
 
 def serve(connection):
     scene = Scene(1920, 1080)
-    at_once = Feed(scene, fps=10, key_every_s=2)
-    in_between = Feed(scene, fps=10, key_every_s=2, joins_at_key=False)
+    at_once = Feed(scene, fps=20, key_every_s=2)
+    in_between = Feed(scene, fps=20, key_every_s=2, joins_at_key=False)
     server = RtspServer({"/at-once": Mount(at_once), "/in-between": Mount(in_between)})
     with InBackground(server):
         connection.send(server.address(""))
@@ -92,7 +92,7 @@ def measure(read, address):
 
 
 def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 4
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     ours, theirs = multiprocessing.Pipe()
     camera = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
     camera.start()

@@ -62,6 +62,13 @@ class AudioOnly(Mount):
             await asyncio.sleep(0.02)
 
 
+class OddlyNamed(Mount):
+    """Its name is Latin-1 where UTF-8 is expected."""
+
+    def describe(self, address):
+        return super().describe(address).replace("Timelapser demonstration", "K\udce4se")
+
+
 class GarbageSdp(Mount):
     def describe(self, address):
         return "<html><body>hello</body></html>"

@@ -1,5 +1,6 @@
 """Every fault gives its own error, and always before the deadline, whatever the peer does."""
 
+import logging
 import os
 import pickle
 import time
@@ -60,6 +61,7 @@ def rtsp(scene):
         "/stall": bad.Stalling(feed),
         "/close": bad.Closing(feed),
         "/audio": bad.AudioOnly(feed),
+        "/odd-name": bad.OddlyNamed(feed),
         "/garbage-sdp": bad.GarbageSdp(feed),
         "/garbage-payload": bad.GarbagePayload(feed),
         "/loss-5": bad.Lossy(feed, 0.05),
@@ -146,6 +148,12 @@ def test_rtsp_waits_for_the_next_key_frame(rtsp, transport):
     settings = SourceSettings(kind=SourceKind.RTSP, address=address, transport=transport, allow_loopback=True)
     still = open_source(settings).read()
     assert (still.width, still.height, still.codec) == (640, 360, "h264")
+
+
+def test_rtsp_stream_may_have_a_name_in_any_encoding(rtsp):
+    address = rtsp.address("/odd-name")
+    settings = SourceSettings(kind=SourceKind.RTSP, address=address, allow_loopback=True)
+    assert open_source(settings).read().width == 640
 
 
 def test_rtsp_camera_that_closes_in_the_middle_is_unreachable(rtsp):
@@ -252,6 +260,14 @@ def test_mjpeg_takes_the_first_whole_part(http, path):
 def test_http_tolerates_wrong_type_and_a_redirect(http, path):
     settings = SourceSettings(kind=SourceKind.HTTP, address=http.address(path), allow_loopback=True)
     assert open_source(settings).read().codec == "mjpeg"
+
+
+def test_login_in_the_query_is_told_in_no_log(http, caplog):
+    caplog.set_level(logging.DEBUG)
+    address = f"{http.address('/snapshot.jpg')}?user=admin&pwd={SECRET}"
+    open_source(SourceSettings(kind=SourceKind.HTTP, address=address, allow_loopback=True)).read()
+    fail(SourceKind.HTTP, address.replace("snapshot", "missing"))
+    assert SECRET not in caplog.text
 
 
 def test_self_signed_https_is_refused_until_the_check_is_off(scene, tmp_path):

@@ -1,5 +1,6 @@
 """One picture over HTTP: a shared client with keep-alive, whose sockets obey the deadline of the read."""
 
+import logging
 import select
 import socket
 import ssl
@@ -30,6 +31,10 @@ from cameras.sources.errors import (
 )
 from cameras.sources.pictures import read_picture_facts
 
+# At INFO httpx writes each address into the log, and addresses of some makes carry the login in their query.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
 MAX_REDIRECTS = 3
 MAX_DRAINED_BYTES = 65_536
 
@@ -59,20 +64,22 @@ class HttpSource(Source):
 def open_answer(settings: SourceSettings, deadline: Deadline) -> Iterator[httpx.Response]:
     """The answer with status 200 behind login and redirects, its body not yet read; raises SourceError.
 
-    Whatever the library raises inside of the `with` block is turned into a SourceError without the original
-    in its context, as that one knows the address.
+    Whatever the library raises inside of the `with` block is turned into a SourceError that shows neither the
+    original nor the frames below, as those know the address.
     """
     token = _read.set(_Read(deadline, settings.connect_timeout_s, settings.allow_loopback))
     failure: SourceError | None = None
     try:
         with closing(_follow(settings)) as answer:
             yield answer
+    except SourceError as error:
+        failure = error
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
         failure = _typed(error)
     finally:
         _read.reset(token)
     if failure is not None:
-        raise failure from None
+        raise failure.with_traceback(None) from None
 
 
 def _typed(error: Exception) -> SourceError:
@@ -94,9 +101,9 @@ def _follow(settings: SourceSettings) -> httpx.Response:
     """The first answer that is no redirect; each hop obeys the address policy."""
     client = _client(verify_tls=settings.verify_tls, allow_loopback=settings.allow_loopback)
     request = client.build_request("GET", settings.address)
-    origin = _origin(request.url)
+    origin = request.url
     for _ in range(MAX_REDIRECTS + 1):
-        has_login = bool(settings.username or settings.password) and _origin(request.url) == origin
+        has_login = bool(settings.username or settings.password) and _may_know_login(request.url, origin)
         answer = _send(client, request, settings, has_login=has_login)
         if answer.next_request is None:
             _check_status(answer)
@@ -172,8 +179,13 @@ def _read_body(answer: httpx.Response, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _may_know_login(url: httpx.URL, origin: httpx.URL) -> bool:
+    """The same server, or the same host behind the encrypted port that it points to."""
+    if url.host != origin.host:
+        return False
+    is_same = (url.scheme, url.port) == (origin.scheme, origin.port)
+    is_upgrade = (origin.scheme, origin.port, url.scheme, url.port) == ("http", None, "https", None)
+    return is_same or is_upgrade
 
 
 @cache

@@ -121,6 +121,7 @@ class _Attempt:
             _address_with_login(self._settings, self._ip, self._port),
             format="rtsp",
             options=options,
+            metadata_errors="replace",  # stream names come in any encoding
             timeout=(self._patience, self._deadline),  # type: ignore[arg-type]
         ) as container:
             yield container

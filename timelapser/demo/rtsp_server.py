@@ -159,13 +159,13 @@ class _Session:
                 return
 
     async def close(self) -> None:
-        if self._playing is not None:
-            self._playing.cancel()
-            await asyncio.gather(self._playing, return_exceptions=True)
         for transport in self._udp:
             transport.close()
         self._writer.close()
         with contextlib.suppress(OSError, ssl.SSLError, asyncio.CancelledError):
+            if self._playing is not None:
+                self._playing.cancel()
+                await asyncio.gather(self._playing, return_exceptions=True)
             await self._writer.wait_closed()
 
     async def _play(self, mount: Mount, send: Send) -> None:
@@ -193,7 +193,7 @@ class _Session:
             return intercepted
         match request.method:
             case "DESCRIBE":
-                body = mount.describe(request.address).encode()
+                body = mount.describe(request.address).encode("utf-8", "surrogateescape")
                 base = request.address.rstrip("/") + "/"
                 return Answer(200, {"Content-Base": base, "Content-Type": "application/sdp"}, body)
             case "SETUP":
