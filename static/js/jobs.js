@@ -12,6 +12,8 @@ export function drawProgress(events) {
 
 function draw(row, job) {
   const bar = row.querySelector("progress");
+  // The page counts what the segments of a film have done; the job alone may know less, and bars do not go back.
+  if (bar?.hasAttribute("value") && job.total === bar.max && job.done < bar.value) return;
   if (bar && job.total) {
     bar.max = job.total;
     bar.value = job.done;

@@ -59,22 +59,6 @@ function prependToStrip(events) {
   }, 700);
 }
 
-function startTheme() {
-  const button = document.getElementById("theme");
-  button?.addEventListener("click", () => {
-    const root = document.documentElement;
-    const isDark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = isDark ? "light" : "dark";
-    try {
-      localStorage.setItem("theme", root.dataset.theme);
-    } catch {
-      // kept for this page only
-    }
-  });
-}
-
 function startToasts() {
   const shelf = document.getElementById("toasts");
   if (!shelf) return;
@@ -107,7 +91,6 @@ function startHtmx() {
   });
 }
 
-startTheme();
 startToasts();
 startHtmx();
 startClock();

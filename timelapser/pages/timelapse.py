@@ -32,6 +32,7 @@ PARTS = {
     "jobs": "timelapse/_jobs.html",
 }
 ENDED_JOBS = 5
+QUIET_FOR = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,9 @@ class TimelapsePage:
     def jobs(self) -> list[JobRow]:
         """Renders that are active, then those that ended and that a person asked for or that failed."""
         renders = MediaJob.objects.filter(topic=self.timelapse.topic, task=RENDER)
-        active = list(renders.active().order_by("requested_at").prefetch_related("needs"))
+        # The renewal of a following film is no news unless it takes its time.
+        is_news = Q(is_quiet=False) | Q(requested_at__lt=self.now - QUIET_FOR)
+        active = list(renders.active().filter(is_news).order_by("requested_at").prefetch_related("needs"))
         worth_telling = Q(state=MediaJob.State.FAILED) | Q(priority=MediaJob.Priority.HIGH)
         ended = list(renders.ended().filter(worth_telling).order_by("-finished_at")[:ENDED_JOBS])
         return [_job_row(job, self.now) for job in active] + [

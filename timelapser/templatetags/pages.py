@@ -34,9 +34,11 @@ def late(milliseconds: object) -> str:
 
 @register.filter
 def running_time(seconds: float | None) -> str:
-    """Length of a film, or time that is left: 0:07, 12:34, 1:02:03."""
+    """Length of a film, or time that is left: 3.2 s, 0:17, 12:34, 1:02:03."""
     if seconds is None:
         return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f}\u00a0s"
     whole = round(seconds)
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02}"
