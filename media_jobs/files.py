@@ -1,15 +1,18 @@
-"""Files appear whole or not at all: written beside, flushed to the disk, renamed."""
+"""Files appear whole or not at all: written on the same disk, flushed, renamed.
+
+What is in the making lies in one folder, so that what a killed process left there is found without a search.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from django.conf import settings
 from django.core.files import File
@@ -18,7 +21,7 @@ from django.core.files.storage import FileSystemStorage, Storage, default_storag
 
 from media_jobs.exceptions import StorageError, StorageFull, StorageUnwritable
 
-PART = ".part"
+MAKING = ".making"
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
@@ -29,26 +32,74 @@ class AtomicFileSystemStorage(FileSystemStorage):
 
     def _save(self, name: str, content: File) -> str:
         target = Path(self.path(name))
-        part = part_beside(target)
+        part: Path | None = None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("xb") as file:
+            handle, draft = tempfile.mkstemp(prefix=_mark(), dir=_making(Path(self.location)))
+            part = Path(draft)
+            with os.fdopen(handle, "wb") as file:
                 for chunk in content.chunks():
                     file.write(chunk)
                 file.flush()
+                os.fchmod(file.fileno(), self.file_permissions_mode or 0o644)
                 os.fsync(file.fileno())
             publish(part, target)
         except OSError as error:
             raise storage_error(error) from error
         finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+            if part is not None:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
         return name
 
 
-def part_beside(target: Path) -> Path:
-    """A name in the same folder that nobody else has and that no reader looks for."""
-    return target.with_name(f".{target.name}.{uuid4().hex[:8]}{PART}")
+def clear_leftovers(before: float) -> int:
+    """Removes what processes of this machine that are no more had in the making, and what is older than `before`.
+
+    `before` in seconds since 1970; other machines that share the folder clear up behind themselves. Returns how many.
+    """
+    root = local_folder()
+    if root is None or not (root / MAKING).is_dir():
+        return 0
+    cleared = 0
+    for path in (root / MAKING).iterdir():
+        with suppress(OSError):  # finished meanwhile
+            if _is_abandoned(path.name) or path.stat().st_mtime < before:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                cleared += 1
+    return cleared
+
+
+def _making(root: Path) -> Path:
+    folder = root / MAKING
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _mark() -> str:
+    return f"{os.getpid()}@{_machine()}-"
+
+
+def _machine() -> str:
+    """Where a process id means one process: containers may share a host's name and not its processes."""
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        namespace = 0
+    return f"{socket.gethostname()}.{namespace}"
+
+
+def _is_abandoned(name: str) -> bool:
+    pid, _, rest = name.partition("@")
+    if not pid.isdigit() or not rest.startswith(f"{_machine()}-"):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass  # it lives, as somebody else's
+    return False
 
 
 def publish(part: Path, target: Path) -> None:
@@ -128,21 +179,14 @@ def delete_folder(name: str) -> None:
 
 
 @contextmanager
-def workshop(near: str) -> Iterator[Path]:
+def workshop() -> Iterator[Path]:
     """A private folder for files in the making, on the storage's own disk where it has one; emptied afterwards.
 
-    `near` names the stored file that the work will become.
+    Raises StorageError.
     """
     root = local_folder()
-    base: Path | None = None
-    if root is not None:
-        base = (root / near).parent
-        try:
-            base.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(error) from error
     try:
-        folder = tempfile.mkdtemp(prefix=".work-", dir=base)
+        folder = tempfile.mkdtemp(prefix=_mark(), dir=None if root is None else _making(root))
     except OSError as error:
         raise storage_error(error) from error
     try:

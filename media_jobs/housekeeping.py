@@ -7,17 +7,19 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core.files.storage import default_storage
 
-from media_jobs import lifecycle
+from media_jobs import files, lifecycle
 from media_jobs.models import Event, Pulse
 
 PREVIEWS = "previews"
 KEEP_PREVIEWS = timedelta(days=1)
 KEEP_QUIET = timedelta(hours=1)
 KEEP_PULSES = timedelta(days=1)
+KEEP_MAKING = timedelta(days=1)  # nothing is in the making for so long
 
 
 def prune(now: datetime) -> None:
     """Forgets what the settings allow to forget."""
+    clear_leftovers(now)
     lifecycle.prune(now - timedelta(days=settings.KEEP_JOBS_DAYS), quiet_before=now - KEEP_QUIET)
     old = Event.objects.filter(created_at__lt=now - timedelta(hours=settings.KEEP_EVENTS_HOURS))
     newest_old = old.order_by("-id").values_list("id", flat=True).first()
@@ -29,3 +31,8 @@ def prune(now: datetime) -> None:
             path = f"{PREVIEWS}/{name}"
             if default_storage.get_modified_time(path) < now - KEEP_PREVIEWS:
                 default_storage.delete(path)
+
+
+def clear_leftovers(now: datetime) -> None:
+    """Removes what killed processes left in the making: also called when a worker starts."""
+    files.clear_leftovers((now - KEEP_MAKING).timestamp())

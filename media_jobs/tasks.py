@@ -28,6 +28,7 @@ def prune() -> None:
 @worker_ready.connect
 def begin(sender: Any, **_: Any) -> None:
     lifecycle.release(sender.hostname)
+    housekeeping.clear_leftovers(clock.now())
     workers.beat_for_ever(
         sender.hostname, [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     )

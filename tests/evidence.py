@@ -194,11 +194,10 @@ def files_in_media(stack: Stack) -> set[str]:
 
 def unfinished_files(stack: Stack) -> list[str]:
     """Files and folders in the making, which nobody may find when nothing is being made."""
-    return [
-        str(path.relative_to(stack.media))
-        for path in stack.media.rglob("*")
-        if path.suffix == ".part" or (path.parent.name == ".work") or path.name.startswith(".work-")
+    found = [
+        path for path in stack.media.rglob("*") if path.parent.name == ".making" or path.suffix == ".part"
     ]
+    return [str(path.relative_to(stack.media)) for path in found]
 
 
 class Heard:

@@ -117,7 +117,7 @@ def encode(running: Running) -> dict[str, Any]:
         return {"stale": True}  # a frame was changed or taken out: whoever waits will plan anew
     files.require_space()
     name = f"{_root(wanted[0])}/segments/{key[:2]}/{key}.mp4"
-    with files.workshop(name) as folder:
+    with files.workshop() as folder:
         out = folder / "segment.mp4"
         try:
             facts = encode_segment(
@@ -167,7 +167,7 @@ def _join(
     if not parts:
         raise WorkFailed("None of the pictures could be read.", code="no_frames")
     files.require_space()
-    with files.workshop(name) as folder:
+    with files.workshop() as folder:
         film = folder / "film.mp4"
         try:
             with files.local_copies([segment.file for segment in parts], folder) as paths:
