@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.signals import worker_ready
 
-from captures import campaign, derivatives, dispatch, ingest, ledger
+from captures import campaign, dispatch, ledger
 from media_jobs import clock, tracked
 
 
@@ -18,6 +18,8 @@ def plan() -> None:
 
 @shared_task(name="captures.take", bind=True)
 def take(self: Task, capture_id: int) -> None:
+    from captures import ingest  # slow import: pixels, for the capture pool only
+
     ingest.take(capture_id, worker=str(self.request.hostname))
 
 
@@ -35,6 +37,8 @@ def account() -> None:
 
 @shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)
 def make_thumbnails(self: Task, job_id: str) -> None:
+    from captures import derivatives  # slow import: pixels, for the thumbnail pool only
+
     tracked.run(job_id, derivatives.make, worker=str(self.request.hostname))
 
 

@@ -1,13 +1,16 @@
 """The one contract of all sources: read one still, or raise a SourceError, before the deadline."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # 15 MB in every process that only knows that there are cameras
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_STILL_BYTES = 50 * 1024 * 1024
 
