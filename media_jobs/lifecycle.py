@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -39,30 +39,33 @@ def record(
     """
     now = clock.now()
     active = MediaJob.objects.active().filter(task=task, key=key)
-    existing = active.first()
-    if existing is not None:
-        return _hasten(existing, priority), False
     context = structlog.contextvars.get_contextvars()
-    try:
-        with transaction.atomic():
-            job = MediaJob.objects.create(
-                task=task,
-                key=key,
-                topic=topic,
-                title=title,
-                args=args,
-                requested_by=requested_by,
-                priority=priority,
-                max_attempts=max_attempts,
-                requested_at=now,
-                run_after=now,
-                progress_total=total,
-                progress_unit=unit,
-                is_quiet=is_quiet,
-                correlation_id=str(context.get("correlation_id") or context.get("request_id") or ""),
-            )
-    except IntegrityError:
-        return active.get(), False
+    job = MediaJob(
+        task=task,
+        key=key,
+        topic=topic,
+        title=title,
+        args=args,
+        requested_by=requested_by,
+        priority=priority,
+        max_attempts=max_attempts,
+        requested_at=now,
+        run_after=now,
+        progress_total=total,
+        progress_unit=unit,
+        is_quiet=is_quiet,
+        correlation_id=str(context.get("correlation_id") or context.get("request_id") or ""),
+    )
+    while True:
+        existing = active.first()
+        if existing is not None:
+            return _hasten(existing, priority), False
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+            break
+        except IntegrityError:
+            continue  # somebody was quicker; theirs may even have ended by the time that we look
     _tell(job, now)
     outbox.send_after_commit([job])
     return job, True
@@ -122,7 +125,7 @@ def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = N
         return _end(job, State.FAILED, error=message, error_code=code)
     now = clock.now()
     with transaction.atomic():
-        held = _held(job).update(
+        held = _unless_cancelled(job).update(
             state=State.QUEUED,
             run_after=now + timedelta(seconds=retry_in_s * 2 ** (job.attempt - 1)),
             sent_at=None,
@@ -133,41 +136,41 @@ def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = N
         if held:
             job.refresh_from_db()
             _tell(job, now)
-    return bool(held)
+    return bool(held) or end_cancelled(job)
 
 
 def end_cancelled(job: MediaJob) -> bool:
-    """running -> cancelled: the work has stopped."""
+    """running -> cancelled: the work has stopped. False where somebody else holds the job by now."""
     return _end(job, State.CANCELLED)
 
 
 def wait(job: MediaJob, others: Sequence[MediaJob]) -> None:
     """running -> waiting, until all `others` have ended; it is then queued again and claimed anew.
 
-    The work before the wait was no failed attempt, so it is not counted.
+    The work before the wait was no failed attempt, so it is not counted. One that was asked to stop meanwhile ends
+    cancelled, and with it those of `others` that nobody else waits for.
     """
     with transaction.atomic():
-        held = _held(job).update(
+        held = _unless_cancelled(job).update(
             state=State.WAITING, lease_until=None, attempt=F("attempt") - 1, sent_at=None
         )
-        if not held:
-            return
-        job.needs.set(others)
-    # In a transaction of its own: one that ended meanwhile saw no one waiting, so we look after it.
-    wake([job.pk])
+        if held:
+            job.needs.set(others)
+        elif end_cancelled(job):
+            _drop(others)
+    if held:
+        # In a transaction of its own: one that ended meanwhile saw no one waiting, so we look after it.
+        wake([job.pk])
 
 
 def wake(job_ids: Sequence[UUID]) -> None:
     """waiting -> queued for those whose needs have all ended."""
     now = clock.now()
-    with transaction.atomic():
-        for job in MediaJob.objects.filter(pk__in=job_ids, state=State.WAITING):
-            if job.needs.active().exists():
-                continue
-            if MediaJob.objects.filter(pk=job.pk, state=State.WAITING).update(
-                state=State.QUEUED, run_after=now
-            ):
-                outbox.send_after_commit([job])
+    for job in MediaJob.objects.filter(pk__in=job_ids, state=State.WAITING):
+        if job.needs.active().exists():
+            continue
+        if MediaJob.objects.filter(pk=job.pk, state=State.WAITING).update(state=State.QUEUED, run_after=now):
+            outbox.send_after_commit([job])
 
 
 def cancel(job: MediaJob) -> bool:
@@ -176,18 +179,20 @@ def cancel(job: MediaJob) -> bool:
     False where it had ended already.
     """
     now = clock.now()
+    mine = MediaJob.objects.filter(pk=job.pk)
     with transaction.atomic():
-        ended = MediaJob.objects.filter(pk=job.pk, state__in=[State.QUEUED, State.WAITING]).update(
+        # Locked, so that it cannot step from running to waiting between the two questions.
+        list(mine.select_for_update().values_list("pk"))
+        ended = mine.filter(state__in=[State.QUEUED, State.WAITING]).update(
             state=State.CANCELLED, cancel_requested=True, finished_at=now
         )
-        asked = MediaJob.objects.filter(pk=job.pk, state=State.RUNNING).update(cancel_requested=True)
+        asked = mine.filter(state=State.RUNNING).update(cancel_requested=True)
         job.refresh_from_db()
         if ended:
             _tell(job, now)
             _after_end(job)
-        for need in job.needs.active():
-            if not need.needed_by.active().exclude(pk=job.pk).exists():
-                cancel(need)
+        if ended:
+            _drop(job.needs.active())
     return bool(ended or asked)
 
 
@@ -252,14 +257,34 @@ def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
 
 
 def _after_end(job: MediaJob) -> None:
-    """Those who waited for this one are looked at once its end is true."""
-    waiting = list(job.needed_by.filter(state=State.WAITING).values_list("pk", flat=True))
-    if waiting:
-        transaction.on_commit(lambda: wake(waiting))
+    """Those who wait for this one are looked for once its end is true.
+
+    Asked before the commit, one that begins to wait at this moment would not be seen, and would not see the end.
+    """
+    transaction.on_commit(lambda: _wake_who_needed(job))
+
+
+def _wake_who_needed(job: MediaJob) -> None:
+    waiting = list(job.needed_by.filter(state=State.WAITING))
+    now = clock.now() if waiting else job.requested_at
+    for other in waiting:
+        _sum_up(other, now)
+    wake([other.pk for other in waiting])
+
+
+def _drop(needs: Iterable[MediaJob]) -> None:
+    """Cancels those that nobody waits for any more."""
+    for need in needs:
+        if not need.needed_by.active().exists():
+            cancel(need)
 
 
 def _held(job: MediaJob) -> Any:
     return MediaJob.objects.filter(pk=job.pk, state=State.RUNNING, attempt=job.attempt)
+
+
+def _unless_cancelled(job: MediaJob) -> Any:
+    return _held(job).filter(cancel_requested=False)
 
 
 def _hasten(job: MediaJob, priority: int) -> MediaJob:

@@ -53,7 +53,9 @@ class Sender:
             return
         fleet_at = 0.0
         while True:
-            await asyncio.to_thread(self._wake.wait, FLEET_EVERY_S)
+            # This loop is this thread's own and has nothing else to do, so it may stand still; an executor's thread
+            # could not be asked any more once the process ends.
+            self._wake.wait(FLEET_EVERY_S if self._fleet else None)
             self._wake.clear()
             while self._waiting:
                 topic, message = self._waiting.popleft()
