@@ -31,7 +31,8 @@ def serve(
     `etag` names the content, without quotes. `is_immutable`: the address never shows anything else.
     """
     quoted = f'"{etag}"'
-    if quoted in (known := parse_etags(request.headers.get("If-None-Match", ""))) or known == ["*"]:
+    known = {tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))}
+    if known & {quoted, "*"}:
         return _with_headers(HttpResponse(status=304), quoted, is_immutable=is_immutable)
     try:
         size = default_storage.size(name) if name else None
@@ -39,7 +40,7 @@ def serve(
         size = None
     if size is None:
         raise Http404("The file is gone.")
-    wanted = request.headers.get("Range", "") if request.method in {"GET", "HEAD"} else ""
+    wanted = request.headers.get("Range", "") if request.method == "GET" else ""
     if request.headers.get("If-Range", quoted) != quoted:
         wanted = ""
     found = _range_of(wanted, size)
