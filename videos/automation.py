@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db.models import F
 
 from media_jobs.models import MediaJob
 from videos import rendering
+from videos.exceptions import TooFewPictures
 from videos.models import Video
 
 FEWEST_FRAMES = 2
@@ -24,6 +26,7 @@ def follow(now: datetime) -> int:
     for video in behind:
         if video.asked_at and now < video.asked_at + timedelta(seconds=video.throttle_s):
             continue
-        _, is_new = rendering.request(video, by="clock", priority=MediaJob.Priority.MEDIUM, is_quiet=True)
-        asked += is_new
+        with suppress(TooFewPictures):  # of its own days: the others go on
+            _, is_new = rendering.request(video, by="clock", priority=MediaJob.Priority.MEDIUM, is_quiet=True)
+            asked += is_new
     return asked
