@@ -29,11 +29,11 @@ class Pool:
 POOLS: dict[str, Pool] = {
     pool.name: pool
     for pool in (
-        Pool("planner", (PLANNER,), "prefork", 1),
+        Pool("planner", (PLANNER,), "threads", 1),
         Pool("capture", (CAPTURE,), "threads", 16),
         Pool("thumbnail", (THUMBNAIL,), "prefork", 1, ("--disable-prefetch",)),
         Pool("video", (VIDEO,), "prefork", 2, ("--disable-prefetch",), nice=10),
-        Pool("upkeep", (UPKEEP,), "prefork", 1),
+        Pool("upkeep", (UPKEEP,), "threads", 1),
     )
 }
 
@@ -41,7 +41,7 @@ POOLS: dict[str, Pool] = {
 SMALL_POOLS: dict[str, Pool] = {
     pool.name: pool
     for pool in (
-        Pool("planner", (PLANNER,), "prefork", 1),
+        Pool("planner", (PLANNER,), "threads", 1),
         Pool("everything", (CAPTURE, THUMBNAIL, UPKEEP, VIDEO), "threads", 6, nice=5),
     )
 }

@@ -252,6 +252,8 @@ _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+# Plain traces: the pretty ones print local variables, and a password is one now and then.
+_CONSOLE = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -263,7 +265,7 @@ LOGGING = {
                 drop_secrets,
                 structlog.processors.JSONRenderer()
                 if LOG_JSON
-                else structlog.dev.ConsoleRenderer(colors=False),
+                else _CONSOLE,
             ],
             "foreign_pre_chain": _SHARED,
         },
