@@ -262,10 +262,9 @@ LOGGING = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,  # first, so that the trace is searched for secrets too
                 drop_secrets,
-                structlog.processors.JSONRenderer()
-                if LOG_JSON
-                else _CONSOLE,
+                structlog.processors.JSONRenderer() if LOG_JSON else _CONSOLE,
             ],
             "foreign_pre_chain": _SHARED,
         },
