@@ -14,9 +14,9 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
 from cameras import connection
-from cameras.addresses import validate_address
 from cameras.models import Camera
 from cameras.sources import AddressRefused, SourceKind
+from cameras.sources.addresses import validate_address
 from media_jobs.admin import tell
 
 HEALTH_COLOURS = {"online": "success", "degraded": "warning", "offline": "danger", "unknown": "info"}

@@ -8,9 +8,9 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from cameras.addresses import validate_address
 from cameras.models import Camera
 from cameras.sources import AddressRefused, SourceKind
+from cameras.sources.addresses import validate_address
 
 READING = [
     "kind",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
 from cameras import health
 from cameras.models import Camera
@@ -52,25 +50,6 @@ class StoredPicture:
     codec: str
     checksum: str
     taken_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How a stretch of time was kept: the states add up to `owed_total`."""
-
-    owed_total: int = 0
-    stored: int = 0
-    failed: int = 0
-    missed: int = 0
-    skipped: int = 0
-    pending: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ratio(self) -> float:
-        """Stored of what was to be had by now, in [0, 1]; 1 where nothing was owed."""
-        settled = self.owed_total - self.pending
-        return self.stored / settled if settled else 1.0
 
 
 def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
@@ -280,51 +259,6 @@ def _account_some(gap: Gap, batch: int) -> int:
         else:
             Gap.objects.filter(pk=gap.pk).update(from_at=grid.next_after(slots[-1]))
     return len(rows)
-
-
-def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
-    """How the slots in [start, end) were kept, gaps that are not written yet included."""
-    rows = timelapse.captures.filter(slot__gte=start, slot__lt=end)
-    states: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for state, reason, count in rows.values_list("state", "reason").annotate(count=Count("id")).order_by():
-        states[state] += count
-        if reason:
-            reasons[reason] += count
-    for gap in timelapse.gaps.filter(from_at__lt=end, until_at__gt=start).select_related("schedule"):
-        count = gap.schedule.grid.count(max(start, gap.from_at), min(end, gap.until_at))
-        states[State.MISSED] += count
-        reasons[gap.reason] += count
-    return Coverage(
-        owed_total=sum(states.values()),
-        stored=states[State.STORED],
-        failed=states[State.FAILED],
-        missed=states[State.MISSED],
-        skipped=states[State.SKIPPED],
-        pending=states[State.OWED],
-        reasons=dict(reasons.most_common()),
-    )
-
-
-def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
-    """What contradicts the promise "every slot that was owed has a row": nothing, if all is well."""
-    for schedule in timelapse.schedules.all():
-        end = schedule.until_at or timelapse.next_slot_at or timelapse.end_at or schedule.from_at
-        expected = schedule.grid.count(schedule.from_at, end)
-        rows = timelapse.captures.filter(
-            origin=Capture.Origin.GRID, slot__gte=schedule.from_at, slot__lt=end
-        ).count()
-        in_gaps = sum(
-            schedule.grid.count(gap.from_at, gap.until_at) for gap in timelapse.gaps.filter(schedule=schedule)
-        )
-        if rows + in_gaps != expected:
-            yield f"{schedule}: {expected} slots were owed, {rows} have rows, {in_gaps} are in gaps"
-    stored = timelapse.captures.stored().count()
-    if stored != timelapse.image_count:
-        yield f"{stored} captures are stored, the counter says {timelapse.image_count}"
-    forgotten = timelapse.captures.owed().filter(give_up_at__lt=now - timedelta(minutes=5)).count()
-    if forgotten:
-        yield f"{forgotten} captures are owed though their grace passed long ago"
 
 
 def words_of(reason: str) -> str:

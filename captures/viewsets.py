@@ -18,7 +18,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet, ModelViewSet, ReadOnlyModelViewSet
 
 from cameras.models import Camera
-from captures import campaign, ledger
+from captures import campaign, coverage, ledger
 from captures.exceptions import NotRunning
 from captures.filters import CaptureFilter, TimelapseFilter, local_day
 from captures.models import Capture, Timelapse
@@ -100,7 +100,7 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
         today, tomorrow = local_day(timelapse, clock.now().astimezone(timelapse.zone).date())
         start = query.validated_data.get("start", today)
         end = query.validated_data.get("end", tomorrow)
-        found = ledger.coverage(timelapse, start, end)
+        found = coverage.coverage(timelapse, start, end)
         values = {"start": start, "end": end, "ratio": found.ratio, **asdict(found)}
         return Response(CoverageSerializer(values).data)
 

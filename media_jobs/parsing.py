@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from rest_framework import status
@@ -33,13 +33,13 @@ class BoundedJSON(JSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
-        bounded = _Bounded(stream, limit)
+        bounded = cast("IO[Any]", _Bounded(stream, limit))
         try:
-            parsed: Any = super().parse(bounded, media_type, parser_context)  # type: ignore[arg-type]
+            parsed: Any = super().parse(bounded, media_type, parser_context)
             _refuse_infinite(parsed)
         except RecursionError:
             raise ParseError("The JSON is nested too deeply.") from None
-        return parsed  # type: ignore[no-any-return]
+        return cast("dict[str, Any]", parsed)
 
 
 class _Bounded:

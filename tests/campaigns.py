@@ -1,6 +1,6 @@
 """Timelapses moved through time by hand: `now` is passed in, nothing waits."""
 
-from captures import campaign, dispatch, ledger
+from captures import campaign, coverage, dispatch
 from media_jobs import clock
 from tests.factories import make_timelapse
 
@@ -23,7 +23,7 @@ def plan_until(moment, *, start=None):
 
 def faults(timelapse, now=None):
     timelapse.refresh_from_db()
-    return list(ledger.faults(timelapse, now or clock.now()))
+    return list(coverage.faults(timelapse, now or clock.now()))
 
 
 def slots_of(timelapse):

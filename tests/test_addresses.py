@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.addresses import check_ip, host_and_port, split_credentials, validate_address
+from cameras.sources.addresses import check_ip, host_and_port, split_credentials, validate_address
 from cameras.sources import AddressRefused, SourceKind
 
 RTSP, HTTP, MJPEG, FILES = SourceKind.RTSP, SourceKind.HTTP, SourceKind.MJPEG, SourceKind.FILES

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, connections
 
-from captures import campaign, dispatch, ledger
+from captures import campaign, coverage, dispatch, ledger
 from captures.exceptions import CameraBusy, MoveRefused
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
@@ -66,7 +66,7 @@ def settle_owed(timelapse):
 
 def faults(timelapse, now=None):
     timelapse.refresh_from_db()
-    return list(ledger.faults(timelapse, now or clock.now()))
+    return list(coverage.faults(timelapse, now or clock.now()))
 
 
 def slots_of(timelapse):

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from captures import campaign, ledger
+from captures import campaign, coverage, ledger
+from captures.coverage import Coverage
 from captures.exceptions import NotRunning
-from captures.ledger import Coverage, StoredPicture
+from captures.ledger import StoredPicture
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob
@@ -273,7 +274,7 @@ def test_coverage_adds_up_rows_and_gaps():
         reason="scheduler_was_down",
     )
 
-    found = ledger.coverage(timelapse, start, slots[9] + SECOND)
+    found = coverage.coverage(timelapse, start, slots[9] + SECOND)
 
     assert found == Coverage(
         owed_total=10,
@@ -286,13 +287,13 @@ def test_coverage_adds_up_rows_and_gaps():
     )
     assert found.ratio == pytest.approx(4 / 9)
     ledger.account()
-    assert ledger.coverage(timelapse, start, slots[9] + SECOND) == found
-    assert ledger.coverage(timelapse, slots[1], slots[3]).owed_total == 2
+    assert coverage.coverage(timelapse, start, slots[9] + SECOND) == found
+    assert coverage.coverage(timelapse, slots[1], slots[3]).owed_total == 2
 
 
 def test_coverage_of_nothing_is_whole():
     timelapse = running()
-    assert ledger.coverage(timelapse, clock.now(), clock.now()).ratio == 1
+    assert coverage.coverage(timelapse, clock.now(), clock.now()).ratio == 1
 
 
 def test_faults_finds_a_row_that_is_gone_and_a_counter_that_is_wrong():

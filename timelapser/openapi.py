@@ -50,7 +50,7 @@ class Schema(AutoSchema):
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for code in self._problems():
             problem = OpenApiResponse(ProblemSerializer, description=WORDS[code])
-            made = self._get_response_for_code(problem, code, [MEDIA_TYPE])  # type: ignore[no-untyped-call] # theirs
+            made = self._get_response_for_code(problem, code, [MEDIA_TYPE])  # type: ignore[no-untyped-call] # their function is untyped
             bodies.setdefault(code, made)
         return dict(sorted(bodies.items()))
 

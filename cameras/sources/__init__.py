@@ -48,7 +48,7 @@ def open_source(settings: SourceSettings) -> Source:
     """The source for these settings; raises AddressRefused. Touches no network yet."""
     # Imported when needed: PyAV alone is 20 MB, and the web process reads no stills; and the address
     # rules import this package.
-    from cameras.addresses import validate_address
+    from cameras.sources.addresses import validate_address
 
     validate_address(
         settings.kind, settings.address, allow_loopback=settings.allow_loopback, folders=settings.folders

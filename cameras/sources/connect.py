@@ -6,7 +6,7 @@ from functools import partial
 
 import httpx
 
-from cameras.addresses import check_resolved
+from cameras.sources.addresses import check_resolved
 from cameras.sources.deadline import Deadline, call_within
 from cameras.sources.errors import (
     CameraRefused,

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from cameras.addresses import validate_path
+from cameras.sources.addresses import validate_path
 from cameras.sources.contract import Source, Still
 from cameras.sources.deadline import Deadline, call_within
 from cameras.sources.errors import BrokenPicture, NotAPicture, NotFound, TooLarge, Unreachable

@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from cameras.addresses import validate_address
+from cameras.sources.addresses import validate_address
 from cameras.sources.connect import connect, start_tls, tls_context
 from cameras.sources.contract import Source, SourceSettings, Still
 from cameras.sources.deadline import Deadline

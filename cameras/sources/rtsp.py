@@ -25,7 +25,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from cameras.addresses import host_and_port
+from cameras.sources.addresses import host_and_port
 from cameras.sources.connect import connect, resolve, start_tls, tls_context
 from cameras.sources.contract import Source, SourceSettings, Still
 from cameras.sources.deadline import Deadline
@@ -122,7 +122,7 @@ class _Attempt:
             format="rtsp",
             options=options,
             metadata_errors="replace",  # stream names come in any encoding
-            timeout=(self._patience, self._deadline),  # type: ignore[arg-type]
+            timeout=(self._patience, self._deadline),  # type: ignore[arg-type] # see _Patience: asked by float()
         ) as container:
             yield container
 

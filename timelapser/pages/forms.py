@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import QueryDict
 
-from cameras.addresses import split_credentials, validate_address
+from cameras.sources.addresses import split_credentials, validate_address
 from cameras.models import Camera
 from cameras.sources import SourceKind
 from cameras.sources.errors import AddressRefused

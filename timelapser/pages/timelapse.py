@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from captures import ledger
+from captures import coverage
 from captures.models import Capture, Timelapse
 from media_jobs import clock
 from media_jobs.models import MediaJob
@@ -101,8 +101,8 @@ class TimelapsePage:
         return start, datetime.combine(moment.date() + timedelta(days=1), time(), tzinfo=zone)
 
     @cached_property
-    def coverage(self) -> ledger.Coverage:
-        return ledger.coverage(self.timelapse, *self.day)
+    def coverage(self) -> coverage.Coverage:
+        return coverage.coverage(self.timelapse, *self.day)
 
     @cached_property
     def bars(self) -> list[Bar]:

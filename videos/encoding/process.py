@@ -91,8 +91,8 @@ class Ffmpeg:
         except (FileNotFoundError, PermissionError) as error:
             raise EncoderMissing(str(error)) from error
         assert self._child.stdin is not None  # noqa: S101 - Popen was asked for all three
-        assert self._child.stdout is not None  # noqa: S101
-        assert self._child.stderr is not None  # noqa: S101
+        assert self._child.stdout is not None  # noqa: S101 - it is a pipe; for the type checker
+        assert self._child.stderr is not None  # noqa: S101 - it is a pipe; for the type checker
         self._stdin, self._stdout, self._stderr = self._child.stdin, self._child.stdout, self._child.stderr
         # A larger pipe saves wake-ups; unprivileged users have a budget for it.
         with contextlib.suppress(OSError):

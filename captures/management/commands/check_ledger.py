@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from captures import ledger
+from captures import coverage
 from captures.models import Timelapse
 from media_jobs import clock
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         rows = Timelapse.objects.order_by("pk")
         found = 0
         for row in rows.filter(pk__in=timelapse) if timelapse else rows:
-            for fault in ledger.faults(row, clock.now()):
+            for fault in coverage.faults(row, clock.now()):
                 found += 1
                 self.stdout.write(f"timelapse {row.pk} “{row.name}”: {fault}")
         if found:
