@@ -57,7 +57,7 @@ def main() -> None:
         harbour = stack.add_timelapse("rtsp", stack.rtsp_address, name="Harbour", seconds=3600)
         stack.add_timelapse("http", stack.http_address, name="Lakeside", seconds=3600)
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        desktop = log_in(browser, stack, width=1280, height=640, scheme="light")
+        desktop = log_in(browser, stack, width=1280, height=760, scheme="light")
         phone = log_in(browser, stack, width=390, height=844, scheme="dark")
         film = log_in(browser, stack, width=1280, height=860, scheme="dark")
         film.goto(f"{stack.url}/timelapses/{harbour}/")

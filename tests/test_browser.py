@@ -113,6 +113,8 @@ def test_from_the_login_to_the_film(visit, stack):
         page.wait_for_function("() => document.querySelectorAll('#strip li[data-slot]').length >= 3")
         person.keep("walk-recording")
 
+        look_at_a_picture_large(person)
+        newer_film_is_offered_to_who_watches(person)
         render(person, "My film")
         play(person)
 
@@ -152,6 +154,35 @@ def start_timelapse(person, name):
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     expect(page.locator("#part-state .pill")).to_have_text("Recording")
     expect(page.locator(".countdown [data-words]")).to_have_text(re.compile(r"^(Now|\d s)$"))
+
+
+def look_at_a_picture_large(person):
+    page, dialog = person.page, person.page.locator("#viewer")
+    page.locator("#strip a").last.click()
+    expect(dialog).to_contain_text("Lateness")
+    title = dialog.get_by_role("heading").inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_role("heading")).not_to_have_text(title)
+    page.keyboard.press("ArrowLeft")
+    expect(dialog.get_by_role("heading")).to_have_text(title)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def newer_film_is_offered_to_who_watches(person):
+    """Whoever has stopped in the middle keeps the film; the newer one comes when it is wanted."""
+    page = person.page
+    # The film by itself takes each newer one, until somebody stops in its middle.
+    page.wait_for_function("() => document.querySelector('video').readyState >= 2")
+    page.evaluate("() => { const v = document.querySelector('video'); v.currentTime = v.duration / 2 }")
+    revision = page.locator("video").get_attribute("data-revision")
+    offer = page.get_by_role("button", name="Play the newer film")
+    expect(offer).to_be_visible()
+    assert page.locator("video").get_attribute("data-revision") == revision
+    offer.click()
+    expect(offer).to_be_hidden()
+    assert page.locator("video").get_attribute("data-revision") != revision
+    page.wait_for_function("() => document.querySelector('video').ended")
 
 
 def render(person, name):

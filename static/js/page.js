@@ -26,6 +26,7 @@ function showStatus(status) {
 function startLive() {
   const { topics, latestEvent } = document.body.dataset;
   if (!topics) return;
+  document.getElementById("live-badge").hidden = false;
   new Live({
     topics: topics.split(" "),
     latest: Number(latestEvent || 0),
@@ -44,10 +45,13 @@ function startLive() {
 
 /** New thumbnails are put before the strip; what was paged in below stays. */
 let stripTimer = null;
+let isStripOld = false;
 function prependToStrip(events) {
   const strip = document.getElementById("strip");
-  if (!strip || stripTimer || (events && !events.some((event) => event.type === "thumbnail_ready"))) return;
+  isStripOld ||= !events || events.some((event) => event.type === "thumbnail_ready");
+  if (!strip || stripTimer || !isStripOld || document.visibilityState !== "visible") return;
   stripTimer = setTimeout(async () => {
+    isStripOld = false;
     const newest = strip.querySelector("li[data-slot]")?.dataset.slot;
     const url = strip.dataset.newUrl + (newest ? `?after=${encodeURIComponent(newest)}` : "");
     try {
@@ -58,6 +62,7 @@ function prependToStrip(events) {
     }
   }, 700);
 }
+document.addEventListener("visibilitychange", () => prependToStrip([]));
 
 function startToasts() {
   const shelf = document.getElementById("toasts");

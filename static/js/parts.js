@@ -42,13 +42,16 @@ export function startTimers() {
   }, 1000);
 }
 
+document.addEventListener("visibilitychange", schedule);
+
 function isAbout(event, about) {
   const [kind, id] = about.split(":");
   return String(event.payload?.[kind]) === id || event.topic === `${kind}.${id}`;
 }
 
 function schedule() {
-  if (!wanted.size || timer !== null || isFetching) return;
+  // Nobody looks: what is wanted waits until somebody does.
+  if (!wanted.size || timer !== null || isFetching || document.visibilityState !== "visible") return;
   const wait = Math.max(GATHER_MS, lastAt + LEAST_GAP_MS - performance.now());
   timer = setTimeout(pull, wait);
 }

@@ -12,8 +12,11 @@ export function startViewer() {
       location.href = url;
       return;
     }
+    const rel = document.activeElement?.getAttribute("rel");
     body.innerHTML = await answer.text();
     if (!dialog.open) dialog.showModal();
+    // What had the focus is gone with the old picture: its successor takes it.
+    (body.querySelector(`a[rel="${rel}"]`) ?? body.querySelector("[data-close]")).focus();
   };
 
   document.addEventListener("click", (event) => {
@@ -26,7 +29,8 @@ export function startViewer() {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
   });
-  dialog.addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
+    if (!dialog.open) return;
     const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
     if (rel) body.querySelector(`a[rel="${rel}"]`)?.click();
   });
