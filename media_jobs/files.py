@@ -166,6 +166,15 @@ def exists(name: str) -> bool:
     return found
 
 
+def size(name: str) -> int | None:
+    """Bytes of a stored file, None where it is gone."""
+    try:
+        found: int = default_storage.size(name)
+    except OSError:
+        return None
+    return found
+
+
 def delete_folder(name: str) -> None:
     """Removes a folder with all that is in it; one that is gone already does not matter."""
     if not default_storage.exists(name):

@@ -54,11 +54,10 @@ def render(running: Running) -> dict[str, Any]:
 
 
 def _render(running: Running, video: Video) -> dict[str, Any]:
-    broken = running.job.needs.filter(state__in=[MediaJob.State.FAILED, MediaJob.State.CANCELLED]).first()
+    # A part that was cancelled (with another film that wanted it) is simply asked for again.
+    broken = running.job.needs.filter(state=MediaJob.State.FAILED).first()
     if broken is not None:
-        raise WorkFailed(
-            f"A part of the film could not be made: {broken.error or broken.state}.", code="segment"
-        )
+        raise WorkFailed(f"A part of the film could not be made: {broken.error}", code="segment")
     until = running.args.get("until")
     frames = selection.select(video, until=datetime.fromisoformat(until) if until else None)
     if not frames:
@@ -79,8 +78,8 @@ def _render(running: Running, video: Video) -> dict[str, Any]:
     missing = [cut for cut in cuts if cut.key not in ready]
     if missing:
         present = len(frames) - sum(len(cut.frames) for cut in missing)
-        running.progress(present, len(frames))
-        lifecycle.renew(running.job, done=present, total=len(frames))
+        if not lifecycle.renew(running.job, done=present, total=len(frames)):
+            raise WorkCancelled
         raise WaitForOthers([_ask_for_segment(running.job, video, look, cut) for cut in missing])
     return _join(running, video, look, cuts, [ready[cut.key] for cut in cuts])
 
@@ -234,8 +233,8 @@ def _publish(
 
 
 def _forget_lost(segments: Sequence[Segment]) -> None:
-    """Segments whose files are gone are encoded again."""
-    lost = [segment.pk for segment in segments if not files.exists(segment.file)]
+    """Segments whose files are gone, or are not what was written, are encoded again."""
+    lost = [segment.pk for segment in segments if files.size(segment.file) != segment.bytes]
     Segment.objects.filter(pk__in=lost).delete()
 
 
