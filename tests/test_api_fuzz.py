@@ -139,6 +139,15 @@ def test_nonsense_in_a_field_is_told(admin, api, rows, door, nonsense):
         assert is_fine(answer), (field, answer.status_code, answer.content)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", HUGE, "0.5"])
+def test_a_number_that_is_none_is_told_at_its_field(admin, api, rows, number):
+    body = json.dumps(good("cameras", rows) | {"deadline_s": number})
+
+    answer = api(admin).post("/api/v1/cameras/", body, content_type="application/json")
+
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["deadline_s"])
+
+
 @pytest.mark.parametrize("nonsense", NONSENSE)
 @pytest.mark.parametrize("door", ["cameras", "timelapses", "recipes", "videos"])
 def test_nonsense_in_a_change_is_told(admin, api, rows, door, nonsense):
