@@ -10,6 +10,7 @@ export function syncClock(root = document) {
     holder.clockRead = holder.dataset.serverTime;
     offsetMs = Math.max(offsetMs, Date.parse(holder.dataset.serverTime) - Date.now());
   }
+  tick(); // what was just swapped in must not show its plain times even for a moment
 }
 
 export function spell(seconds) {
@@ -71,6 +72,5 @@ function tick() {
 
 export function startClock() {
   syncClock();
-  tick();
   setInterval(tick, 200);
 }

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import transaction
 from django.http import QueryDict
 
-from cameras.sources.addresses import split_credentials, validate_address
 from cameras.models import Camera
 from cameras.sources import SourceKind
+from cameras.sources.addresses import split_credentials, validate_address
 from cameras.sources.errors import AddressRefused
 from captures import campaign
 from captures.models import Timelapse, default_time_zone
