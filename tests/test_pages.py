@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.cache import cache
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from cameras import sealing
@@ -170,6 +171,11 @@ def test_pages_have_no_inline_script_or_style(pages, superuser):
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), address
         assert not re.search(r"<style|\sstyle=|\son\w+=", text), address
         assert "script-src 'self';" in response["Content-Security-Policy"], address
+
+
+@pytest.mark.parametrize("template", ["500.html", "403.html", "403_csrf.html", "404.html", "429.html"])
+def test_error_page_can_be_drawn_when_nothing_else_works(template):
+    assert "Back to the start" in render_to_string(template)
 
 
 # --- login -----------------------------------------------------------------------------------------------------
