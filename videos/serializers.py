@@ -18,6 +18,12 @@ LONGEST_THROTTLE_S = 7 * 86_400
 class RecipeSerializer(serializers.ModelSerializer[Recipe]):
     """How a film looks."""
 
+    # Named here, because the ranges of the columns differ between databases.
+    fps = serializers.IntegerField(min_value=1, max_value=120, default=24)
+    height = serializers.ChoiceField(
+        choices=Recipe.Height.choices, default=Recipe.Height.SOURCE, help_text="Lines; 0: as the camera."
+    )
+
     class Meta:
         model = Recipe
         fields = ["id", "name", "fps", "height", "codec", "quality"]
