@@ -175,6 +175,14 @@ def size(name: str) -> int | None:
     return found
 
 
+def names_in(folder: str) -> list[str]:
+    """The names of the files in a stored folder; none where there is no such folder."""
+    if not default_storage.exists(folder):
+        return []
+    names: list[str] = default_storage.listdir(folder)[1]
+    return sorted(names)
+
+
 def delete_folder(name: str) -> None:
     """Removes a folder with all that is in it; one that is gone already does not matter."""
     if not default_storage.exists(name):

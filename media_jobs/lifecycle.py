@@ -113,7 +113,11 @@ def remember(job: MediaJob, **facts: Any) -> None:
 
 def finish(job: MediaJob, result: dict[str, Any]) -> bool:
     """running -> done. False where somebody else holds the job by now."""
-    return _end(job, State.DONE, result=result, progress_done=job.progress_total)
+    if not _end(job, State.DONE, result=result, progress_done=job.progress_total):
+        return False
+    for waiting in job.needed_by.filter(state=State.WAITING):  # quick work never said how far it was
+        _sum_up(waiting, clock.now())
+    return True
 
 
 def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = None) -> bool:

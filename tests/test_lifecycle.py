@@ -395,3 +395,11 @@ def test_eta_and_percent():
     assert (job.percent, job.eta_s(now)) == (25, 30)
     assert make_job().eta_s(now) is None
     assert make_job(state=State.RUNNING, progress_done=9, progress_total=9).percent == 99
+
+
+def test_finished_need_counts_for_the_job_that_waits_though_it_never_told_its_progress(broker):
+    film = claimed("film", total=30)
+    needs = [record(name, total=15)[0] for name in ("a", "b")]
+    lifecycle.wait(film, needs)
+    finish(needs[0])
+    assert now_of(film).progress_done == 15

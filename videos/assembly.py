@@ -228,8 +228,9 @@ def _publish(
             },
             now=now,
         )
-    # The one before stays for those who are watching it.
-    files.delete(revision_file(video, revision - 2, "mp4"), revision_file(video, revision - 2, "jpg"))
+    # The one before stays for those who are watching it; what a killed worker did not come to delete goes, too.
+    folder = str(Path(name).parent)
+    files.delete(*(f"{folder}/{each}" for each in files.names_in(folder) if each < f"{revision - 1:08d}"))
 
 
 def _forget_lost(segments: Sequence[Segment]) -> None:
