@@ -49,7 +49,7 @@ class Run:
 def run(tmp_path_factory):
     with (
         fresh_database(tmp_path_factory.mktemp("run")) as database_url,
-        running_stack(database_url, TIMELAPSER_SEGMENT_FRAMES="20") as stack,
+        running_stack(database_url, TIMELAPSER_SEGMENT_FRAMES="10") as stack,
         stack.logged_in() as api,
     ):
         if database_url.startswith("sqlite"):
@@ -154,14 +154,14 @@ def test_no_process_ended_and_no_ffmpeg_is_left(run):
 
 def test_film_by_hand_shows_progress_and_asked_for_twice_is_one_job(run):
     timelapse = run.timelapses[0]
-    video = _new_film(run, "By hand", {"fps": 30, "codec": "h265", "quality": "medium", "height": 480})
+    video = _new_film(run, "By hand", {"fps": 30, "codec": "h264", "quality": "high", "height": 480})
     first, second = (run.api.post(f"/api/v1/videos/{video}/render/") for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 200)
     job = first.json()["id"]
     assert second.json()["id"] == job
 
     seen = []
-    wait_for(lambda: _look(run, job, seen) not in ACTIVE, within_s=90, what="the film", every_s=0.2)
+    wait_for(lambda: _look(run, job, seen) not in ACTIVE, within_s=90, what="the film", every_s=0.05)
 
     count = len(stored(run.stack, timelapse))
     assert (seen[-1]["state"], seen[-1]["percent"]) == ("done", 100)
