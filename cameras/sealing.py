@@ -20,7 +20,7 @@ def unseal(sealed: str) -> str:
     if not sealed:
         return ""
     try:
-        return _box().decrypt(sealed.encode("ascii")).decode()
+        return _box().decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise SealBroken from error
 
@@ -28,7 +28,7 @@ def unseal(sealed: str) -> str:
 def reseal(sealed: str) -> str:
     """The same secret, sealed with the newest key. Raises SealBroken."""
     try:
-        return _box().rotate(sealed.encode("ascii")).decode("ascii")
+        return _box().rotate(sealed.encode()).decode("ascii")
     except InvalidToken as error:
         raise SealBroken from error
 

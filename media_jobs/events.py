@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max, Min
 
 from media_jobs import clock, push
 from media_jobs.models import Event, MediaJob
@@ -55,15 +56,16 @@ def as_message(event: Event) -> dict[str, Any]:
 def since(event_id: int, topics: list[str], *, limit: int = 1000) -> tuple[list[Event], bool]:
     """The events after `event_id` on `topics` (the fleet follows all), oldest first, and whether they are all.
 
-    They are not all where the oldest ones have been forgotten or more than `limit` wait: the client then loads anew.
+    They are not all where the oldest ones have been forgotten, where more than `limit` wait, and where `event_id` is
+    none of this database: the client then loads anew.
     """
     rows = Event.objects.filter(id__gt=event_id).order_by("id")
     if push.FLEET not in topics:
         rows = rows.filter(topic__in=topics)
     found = list(rows[: limit + 1])
-    oldest = Event.objects.order_by("id").values_list("id", flat=True).first()
-    is_complete = len(found) <= limit and (oldest is None or event_id + 1 >= oldest)
-    return found[:limit], is_complete
+    ends = Event.objects.aggregate(oldest=Min("id"), newest=Max("id"))
+    oldest, newest = ends["oldest"] or 1, ends["newest"] or 0
+    return found[:limit], len(found) <= limit and oldest - 1 <= event_id <= newest
 
 
 def job_payload(job: MediaJob, now: datetime) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import redis
+from celery import current_app
 from django.conf import settings
 
 
@@ -26,6 +27,15 @@ class Broker:
     def messages(self, queue):
         """In the order in which they were sent."""
         return [_read(json.loads(text)) for text in reversed(self.client.lrange(queue, 0, -1))]
+
+    def work_off(self, *queues):
+        """Does what lies in `queues` as a worker would, in this process, until they are empty. Returns the tasks."""
+        done = []
+        while texts := [text for queue in queues if (text := self.client.rpop(queue))]:
+            for message in map(_read, map(json.loads, texts)):
+                current_app.tasks[message.task].apply(args=[message.argument], throw=True)
+                done.append(message.task)
+        return done
 
     def close(self):
         self.client.close()

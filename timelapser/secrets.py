@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 _SECRET_NAMES = re.compile(r"(?i)pass(word|wd)|secret|token|authorization|cookie|sealed|api_?key")
-_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]*(?::[^\s@]*)?@")
+_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)\S*@")  # to the last @: passwords hold them, too
 HIDDEN = "[hidden]"
 
 
@@ -32,7 +32,8 @@ def key_from(file: Path) -> str:
 
 def _make_key(file: Path) -> str:
     key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    # Nobody else's name: process ids repeat from container to container.
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         draft.touch(mode=0o600)

@@ -1,0 +1,140 @@
+import threading
+import time
+
+import pytest
+
+from media_jobs import clock, lifecycle, tracked
+from media_jobs.exceptions import StorageFull, WaitForOthers, WorkCancelled, WorkFailed
+from media_jobs.models import MediaJob
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def record(key="k", **kw):
+    given = {"topic": "camera.1", "title": "Test", "args": {"camera": 1}}
+    return lifecycle.record("cameras.test_connection", key=key, **given | kw)[0]
+
+
+def after(job):
+    job.refresh_from_db()
+    return job
+
+
+def raising(error):
+    def work(running):
+        raise error
+
+    return work
+
+
+def test_run_hands_the_arguments_over_and_keeps_the_result():
+    job = record(args={"camera": 7})
+
+    tracked.run(str(job.pk), lambda running: {"seen": running.args["camera"]}, worker="w")
+
+    assert (after(job).state, job.result, job.worker, job.attempt) == ("done", {"seen": 7}, "w", 1)
+
+
+def test_run_of_a_message_that_came_twice_works_once():
+    job, runs = record(), []
+
+    for _ in range(3):
+        tracked.run(str(job.pk), lambda running: runs.append(1) or {}, worker="w")
+
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "code"),
+    [
+        (WorkFailed("No.", code="no"), "failed", "no"),
+        (WorkFailed("Later.", code="busy", retry_in_s=5), "queued", "busy"),
+        (StorageFull(), "queued", "disk_full"),
+        (WorkCancelled(), "cancelled", ""),
+    ],
+)
+def test_run_notes_how_the_work_ended(error, state, code):
+    job = record()
+
+    tracked.run(str(job.pk), raising(error), worker="w")
+
+    assert (after(job).state, job.error_code) == (state, code)
+    assert job.error == (str(error) if code else "")
+
+
+def test_run_notes_what_nobody_expected_and_lets_it_through():
+    job = record()
+
+    with pytest.raises(ZeroDivisionError):
+        tracked.run(str(job.pk), raising(ZeroDivisionError("secret 123")), worker="w")
+
+    assert (after(job).state, job.error_code) == ("failed", "unexpected")
+    assert "secret" not in job.error
+
+
+def test_run_waits_for_others_and_comes_back():
+    job, need = record("film"), record("need")
+    claims = []
+
+    def work(running):
+        claims.append(1)
+        if len(claims) == 1:
+            raise WaitForOthers([need])
+        return {"claims": len(claims)}
+
+    tracked.run(str(job.pk), work, worker="w")
+    assert after(job).state == "waiting"
+    tracked.run(str(job.pk), work, worker="w")  # too early
+    tracked.run(str(need.pk), lambda running: {}, worker="w")
+    tracked.run(str(job.pk), work, worker="w")
+
+    assert (after(job).state, job.result, job.attempt) == ("done", {"claims": 2}, 1)
+
+
+def test_progress_reaches_the_row_and_renews_the_lease():
+    job, seen = record(total=100), []
+
+    def work(running):
+        deadline = time.monotonic() + 20
+        while not seen and time.monotonic() < deadline:
+            running.progress(40)
+            row = MediaJob.objects.get(pk=job.pk)
+            if row.progress_done:
+                seen.append((row.progress_done, row.progress_total, row.lease_until > clock.now()))
+            threading.Event().wait(0.02)
+        return {}
+
+    tracked.run(str(job.pk), work, worker="w")
+
+    assert seen == [(40, 100, True)]
+    assert after(job).percent == 100
+
+
+def test_cancel_reaches_the_work_within_two_seconds():
+    job = record()
+
+    def work(running):
+        lifecycle.cancel(MediaJob.objects.get(pk=job.pk))
+        asked_at = time.monotonic()
+        while not running.should_stop():
+            assert time.monotonic() < asked_at + 20
+            threading.Event().wait(0.02)
+        raise WorkCancelled
+
+    tracked.run(str(job.pk), work, worker="w")
+
+    assert after(job).state == "cancelled"
+
+
+def test_work_that_was_taken_over_is_told_to_stop_and_ends_nothing():
+    job = record()
+
+    def work(running):
+        MediaJob.objects.update(attempt=5, worker="other")
+        while not running.should_stop():
+            threading.Event().wait(0.02)
+        return {"by": "straggler"}
+
+    tracked.run(str(job.pk), work, worker="w")
+
+    assert (after(job).state, job.worker, job.result) == ("running", "other", {})
