@@ -11,13 +11,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("timelapser", "cameras", "captures", "videos", "media_jobs")
-SOURCES = [path for app in OURS for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts]
+SOURCES = [
+    path for app in OURS for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts
+]
 APPS = [path for path in SOURCES if path.relative_to(ROOT).parts[0] != "timelapser"]
 
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 60
 VAGUE = {"utils", "helpers", "services", "managers", "common", "core", "misc"}
-VAGUE_ENDINGS = re.compile(r"(Manager|Service|Helper|Handler|Processor|Pipeline|Orchestrator|Coordinator|Factory)$")
+VAGUE_ENDINGS = re.compile(
+    r"(Manager|Service|Helper|Handler|Processor|Pipeline|Orchestrator|Coordinator|Factory)$"
+)
 
 SENDING = {"delay", "apply_async", "send_task", "signature", "si", "chord", "chain"}
 TIMING = {"eta", "countdown"}
@@ -90,7 +94,9 @@ def may_wait(path: Path) -> bool:
 
 def test_the_list_of_those_who_may_wait_is_no_longer_than_it_must_be():
     for name in MAY_WAIT:
-        assert re.search(r"\b(sleep|Thread)\(", (ROOT / name).read_text()), f"{name} waits for nothing any more"
+        assert re.search(r"\b(sleep|Thread)\(", (ROOT / name).read_text()), (
+            f"{name} waits for nothing any more"
+        )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

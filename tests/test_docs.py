@@ -22,9 +22,9 @@ PYTHON = [
 
 def test_every_environment_variable_is_described_and_every_described_one_exists():
     name = re.compile(r"TIMELAPSER_[A-Z_]+[A-Z]")
-    used = {
-        found.removesuffix("_FILE") for path in PYTHON for found in name.findall(path.read_text())
-    } - {"TIMELAPSER_RUN"}
+    used = {found.removesuffix("_FILE") for path in PYTHON for found in name.findall(path.read_text())} - {
+        "TIMELAPSER_RUN"
+    }
     described = {found.removesuffix("_FILE") for found in name.findall(DOCS["configuration.md"])}
     assert used - described == set()
     assert described - used == set()
@@ -44,14 +44,14 @@ def test_every_event_is_described_and_every_described_one_exists():
 
 
 def test_every_command_is_described():
-    commands = {
-        path.stem for path in ROOT.glob("*/management/commands/*.py") if path.stem != "__init__"
-    }
+    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py") if path.stem != "__init__"}
     for command in commands:
         assert f"`manage.py {command}" in DOCS["configuration.md"]
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")], ids=lambda path: path.name
+)
 def test_links_lead_somewhere(path: Path):
     for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", path.read_text()):
         assert (path.parent / target).exists(), target
