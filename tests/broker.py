@@ -42,6 +42,7 @@ class Broker:
 
 
 def connect():
+    current_app.loader.import_default_modules()
     return Broker(settings.REDIS.channels)
 
 
