@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelapser.settings")
+# All of Django's checks would load every page and the admin into every worker: 16 MB each. Ours are made below.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 # Celery warns of root because pickled messages could run anything: ours are JSON, and others are refused.
 warnings.filterwarnings("ignore", message="(?s)You're running the worker with superuser privileges")
@@ -17,3 +21,12 @@ app = Celery("timelapser")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def check(**_: Any) -> None:
+    """A worker on a machine of its own says what is wrong there before it takes work."""
+    from django.core.checks import run_checks
+
+    if wrong := [str(message) for message in run_checks(tags=["timelapser"]) if message.is_serious()]:
+        raise SystemExit("\n".join(wrong))

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error, register
 from imageio_ffmpeg import get_ffmpeg_exe
 
 
-@register()
+@register("timelapser")
 def media_folder_is_writable(**_: Any) -> list[CheckMessage]:
     folder = Path(settings.MEDIA_ROOT)
     try:
@@ -30,7 +30,7 @@ def media_folder_is_writable(**_: Any) -> list[CheckMessage]:
         ]
 
 
-@register()
+@register("timelapser")
 def sealing_keys_are_keys(**_: Any) -> list[CheckMessage]:
     try:
         for key in settings.SEALING_KEYS:
@@ -46,7 +46,7 @@ def sealing_keys_are_keys(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register("timelapser")
 def ffmpeg_is_there(**_: Any) -> list[CheckMessage]:
     try:
         if os.access(get_ffmpeg_exe(), os.X_OK):

@@ -7,6 +7,8 @@ from django.urls import include, path
 
 from timelapser import health
 
+admin.autodiscover()
+
 urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
