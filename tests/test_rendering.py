@@ -1,0 +1,398 @@
+import os
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+
+from captures import campaign
+from captures.models import Capture
+from media_jobs import clock, files, lifecycle, tracked
+from media_jobs.models import Event, MediaJob
+from media_jobs.tracked import Running
+from tests.films import captures_of, film_of, numbers_in, photographed, render
+from tests.painted import painted_jpeg
+from videos import assembly, rendering
+from videos.exceptions import FilmInUse, TooFewPictures
+from videos.models import Segment, Video
+
+pytestmark = pytest.mark.django_db(transaction=True)
+State = Video.State
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(settings):
+    settings.SEGMENT_FRAMES = 5
+    settings.MIN_FREE_BYTES = 0
+
+
+def everything_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def leftovers(settings):
+    return [name for name in everything_in(settings.MEDIA_ROOT) if name.startswith(".making/")]
+
+
+def segment_jobs():
+    return MediaJob.objects.filter(task="videos.encode_segment")
+
+
+def test_film_is_the_stored_captures_in_order(broker, settings):
+    timelapse = photographed(13)
+    video = film_of(timelapse, fps=10)
+
+    job = render(video, broker)
+
+    assert (job.state, video.state) == ("done", State.READY)
+    assert numbers_in(video) == list(range(13))
+    assert (video.frame_count, video.duration_s, video.revision, video.omitted_count) == (13, 1.3, 1, 0)
+    assert (video.width, video.height) == (192, 108)
+    assert video.bytes == (settings.MEDIA_ROOT / video.file).stat().st_size
+    assert files.read(video.poster).startswith(b"\xff\xd8\xff")
+    event = Event.objects.get(type="video_ready")
+    assert (event.payload["frame_count"], event.payload["revision"]) == (13, 1)
+    assert leftovers(settings) == []
+    assert 3 <= Segment.objects.count() <= 4
+
+
+def test_one_more_picture_costs_one_segment(broker, settings):
+    timelapse = photographed(12)
+    video = film_of(timelapse)
+    render(video, broker)
+    before = {segment.key: (settings.MEDIA_ROOT / segment.file).stat() for segment in Segment.objects.all()}
+    jobs = segment_jobs().count()
+
+    photographed(1, first=12, timelapse=timelapse)
+    render(video, broker)
+
+    assert numbers_in(video) == list(range(13))
+    assert segment_jobs().count() == jobs + 1
+    fresh = Segment.objects.exclude(key__in=before)
+    assert fresh.count() == 1
+    for segment in Segment.objects.filter(key__in=before):
+        now = (settings.MEDIA_ROOT / segment.file).stat()
+        assert (now.st_mtime_ns, now.st_ino) == (before[segment.key].st_mtime_ns, before[segment.key].st_ino)
+
+
+def test_holes_broken_files_and_other_sizes_do_not_break_a_film(broker):
+    timelapse = photographed(4)
+    photographed(3, first=10, timelapse=timelapse)
+    photographed(3, first=13, timelapse=timelapse, size=(320, 180))
+    broken, missing = captures_of(timelapse)[1], captures_of(timelapse)[5]
+    files.write(broken.file, b"\xff\xd8\xff no picture")
+    files.delete(missing.file)
+    video = film_of(timelapse)
+
+    job = render(video, broker)
+
+    assert job.state == "done"
+    assert numbers_in(video) == [0, 2, 3, 10, 12, 13, 14, 15]
+    assert (video.frame_count, video.omitted_count) == (8, 2)
+    assert (video.width, video.height) == (192, 108)
+
+
+def test_film_of_which_nothing_can_be_read_fails_with_words(broker):
+    timelapse = photographed(3)
+    for capture in captures_of(timelapse):
+        files.delete(capture.file)
+    video = film_of(timelapse)
+
+    job = render(video, broker)
+
+    assert (job.state, job.error_code, video.state) == ("failed", "no_frames", State.FAILED)
+    assert video.error == job.error != ""
+    assert Event.objects.filter(type="video_failed").exists()
+
+
+def test_film_without_pictures_is_refused():
+    timelapse = photographed(0)
+    with pytest.raises(TooFewPictures):
+        rendering.request(film_of(timelapse), by="otto")
+    assert not MediaJob.objects.exists()
+
+
+def test_film_asked_for_by_many_at_once_is_one_job(broker):
+    video = film_of(photographed(3))
+    found, gate = [], threading.Barrier(4)
+
+    def ask():
+        gate.wait()
+        try:
+            found.append(rendering.request(Video.objects.get(pk=video.pk), by="otto"))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len({job.pk for job, _ in found}) == 1
+    assert sorted(is_new for _, is_new in found) == [False, False, False, True]
+
+
+def test_segment_of_a_worker_that_died_is_done_by_another(broker):
+    video = film_of(photographed(8))
+    job, _ = rendering.request(video, by="otto")
+    render_job = lifecycle.claim(job.pk, worker="video@dead")
+    assert render_job
+    lifecycle.release("video@dead")  # it died while it planned
+    _work_until_segments_wait(broker)
+    lost = segment_jobs().first()
+    assert lifecycle.claim(lost.pk, worker="video@dead")  # and this one never ends
+    broker.work_off("video")
+    assert numbers_missing(video)
+
+    MediaJob.objects.filter(pk=lost.pk).update(lease_until=clock.now() - timedelta(seconds=1))
+    lifecycle.reap(clock.now())
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert numbers_in(video) == list(range(8))
+    lost.refresh_from_db()
+    assert (lost.state, lost.attempt) == ("done", 2)
+
+
+def _work_until_segments_wait(broker):
+    """Does the message of the render job, which then waits for its segments."""
+    job = MediaJob.objects.get(task="videos.render")
+    broker.empty()
+    tracked_once(job)
+    job.refresh_from_db()
+    assert job.state == "waiting"
+
+
+def numbers_missing(video):
+    video.refresh_from_db()
+    return video.revision == 0
+
+
+def test_cancel_while_it_waits_ends_everything_and_keeps_the_earlier_film(broker, settings):
+    timelapse = photographed(6)
+    video = film_of(timelapse)
+    render(video, broker)
+    before = everything_in(settings.MEDIA_ROOT)
+    photographed(6, first=6, timelapse=timelapse)
+    job, _ = rendering.request(video, by="otto")
+    tracked_once(job)
+
+    rendering.cancel(video, by="otto")
+    broker.work_off("video")
+
+    job.refresh_from_db()
+    video.refresh_from_db()
+    assert (job.state, video.state, video.revision) == ("cancelled", State.READY, 1)
+    assert not MediaJob.objects.active().exists()
+    assert numbers_in(video) == list(range(6))
+    assert set(everything_in(settings.MEDIA_ROOT)) - set(before) == {
+        capture.file for capture in captures_of(timelapse)[6:]
+    }
+
+
+def tracked_once(job):
+    tracked.run(str(job.pk), assembly.render, worker="w")
+
+
+def test_cancel_of_a_first_film_says_cancelled(broker, settings):
+    video = film_of(photographed(6))
+    rendering.request(video, by="otto")
+
+    rendering.cancel(video, by="otto")
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert (video.state, video.file) == (State.CANCELLED, "")
+    assert leftovers(settings) == []
+    assert render(video, broker).state == "done"
+    assert video.state == State.READY
+
+
+def test_cancel_in_the_middle_of_a_segment_stops_ffmpeg_and_leaves_no_part(broker, settings):
+    video = film_of(photographed(5))
+    job, _ = rendering.request(video, by="otto")
+    tracked_once(job)
+    segment = segment_jobs().first()
+    reads = []
+
+    class Cancelling(Running):
+        def should_stop(self):
+            reads.append(1)
+            if len(reads) == 1:
+                rendering.cancel(video, by="otto")
+                lifecycle.cancel(MediaJob.objects.get(pk=self.job.pk))
+                self._looked_at = 0.0
+            return super().should_stop()
+
+    held = lifecycle.claim(segment.pk, worker="w")
+    with pytest.raises(assembly.WorkCancelled):
+        assembly.encode(Cancelling(held))
+
+    assert not Segment.objects.filter(key=held.key).exists()
+    assert leftovers(settings) == []
+    assert not any(name.endswith(".mp4") for name in everything_in(settings.MEDIA_ROOT))
+
+
+def test_segment_file_that_is_gone_or_damaged_is_encoded_again(broker, settings):
+    timelapse = photographed(12)
+    video = film_of(timelapse)
+    render(video, broker)
+    first, second = Segment.objects.order_by("pk")[:2]
+    (settings.MEDIA_ROOT / first.file).unlink()
+    damaged = settings.MEDIA_ROOT / second.file
+    damaged.write_bytes(damaged.read_bytes()[:700])
+
+    job = render(video, broker)
+    assert (job.state, video.revision) == ("queued", 1)  # a retry, in a while
+    MediaJob.objects.filter(pk=job.pk).update(run_after=clock.now())
+    tracked_once(job)
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert video.revision == 2
+    assert numbers_in(video) == list(range(12))
+
+
+def test_pictures_that_come_while_it_is_made_belong_to_the_next_film(broker):
+    timelapse = photographed(4)
+    video = film_of(timelapse)
+    job, _ = rendering.request(video, by="otto")
+    tracked_once(job)
+    photographed(3, first=4, timelapse=timelapse)
+
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert numbers_in(video) == [0, 1, 2, 3]
+    render(video, broker)
+    assert numbers_in(video) == list(range(7))
+
+
+def test_picture_that_was_changed_while_the_segment_waited(broker):
+    timelapse = photographed(4)
+    video = film_of(timelapse)
+    job, _ = rendering.request(video, by="otto")
+    tracked_once(job)
+    captures_of(timelapse)[2].delete()
+
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert numbers_in(video) == [0, 1, 3]
+
+
+def test_part_that_was_cancelled_with_another_film_is_asked_for_again(broker):
+    timelapse = photographed(4)
+    video = film_of(timelapse)
+    job, _ = rendering.request(video, by="otto")
+    tracked_once(job)
+    for part in segment_jobs():
+        lifecycle.cancel(part)
+
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert numbers_in(video) == [0, 1, 2, 3]
+
+
+def test_two_films_share_their_segments(broker):
+    timelapse = photographed(7)
+    first = film_of(timelapse)
+    second = film_of(timelapse)
+    second.recipe = first.recipe
+    second.save()
+    for video in (first, second):
+        rendering.request(video, by="otto")
+
+    broker.work_off("video")
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert numbers_in(first) == numbers_in(second) == list(range(7))
+    assert segment_jobs().count() == Segment.objects.count()
+
+
+def test_excluded_picture_changes_one_segment(broker):
+    timelapse = photographed(14)
+    video = film_of(timelapse)
+    render(video, broker)
+    jobs = segment_jobs().count()
+    captures_of(timelapse)[6].delete()
+
+    render(video, broker)
+
+    assert numbers_in(video) == [n for n in range(14) if n != 6]
+    assert segment_jobs().count() == jobs + 1
+
+
+def test_older_revisions_go_and_the_one_before_stays(broker, settings):
+    timelapse = photographed(2)
+    video = film_of(timelapse)
+    for number in range(3):
+        photographed(1, first=2 + number, timelapse=timelapse)
+        render(video, broker)
+
+    found = [name for name in everything_in(settings.MEDIA_ROOT) if "/videos/" in name]
+    assert [os.path.basename(name) for name in found] == [  # noqa: PTH119 - names, no paths
+        "00000002.jpg",
+        "00000002.mp4",
+        "00000003.jpg",
+        "00000003.mp4",
+    ]
+
+
+def test_discard_removes_the_film_with_its_files(broker, settings):
+    video = film_of(photographed(3))
+    rendering.request(video, by="otto")
+    with pytest.raises(FilmInUse):
+        rendering.discard(video)
+    broker.work_off("video")
+    video.refresh_from_db()
+
+    rendering.discard(video)
+
+    assert not Video.objects.exists()
+    assert not any("/videos/" in name for name in everything_in(settings.MEDIA_ROOT))
+    assert Segment.objects.exists()
+
+
+def test_reconcile_settles_films_whose_job_ended_without_them(broker):
+    lost, failed, active = (film_of(photographed(2)) for _ in range(3))
+    for video in (lost, failed, active):
+        rendering.request(video, by="otto")
+    MediaJob.objects.filter(key=f"video.{lost.pk}").update(state="cancelled")
+    MediaJob.objects.filter(key=f"video.{failed.pk}").update(state="failed", error="The worker went away.")
+
+    assert rendering.reconcile() == 2
+
+    states = {video.pk: (video.state, video.error) for video in Video.objects.all()}
+    assert states == {
+        lost.pk: ("cancelled", ""),
+        failed.pk: ("failed", "The worker went away."),
+        active.pk: ("rendering", ""),
+    }
+
+
+def test_full_disk_is_said_and_tried_again(broker, settings):
+    video = film_of(photographed(3))
+    rendering.request(video, by="otto")
+    settings.MIN_FREE_BYTES = 2**60
+
+    broker.work_off("video")
+
+    assert set(segment_jobs().values_list("state", "error_code")) == {("queued", "disk_full")}
+
+
+def test_film_grows_over_a_pause(broker):
+    timelapse = photographed(4)
+    video = film_of(timelapse)
+    campaign.pause(timelapse, by="otto")
+    campaign.resume(timelapse, by="otto")
+    photographed(4, first=4, timelapse=timelapse)
+
+    render(video, broker)
+
+    assert numbers_in(video) == list(range(8))
+    assert Capture.objects.stored().count() == 8
+    assert painted_jpeg(1) != painted_jpeg(2)
