@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import Max, Min, Q
 
 from media_jobs import clock, push
 from media_jobs.models import Event, MediaJob
+
+SLOWEST_COMMIT = timedelta(seconds=5)
+MOST_AT_ONCE = 200
 
 
 class EventType(StrEnum):
@@ -56,10 +59,14 @@ def as_message(event: Event) -> dict[str, Any]:
 def since(event_id: int, topics: list[str], *, limit: int = 1000) -> tuple[list[Event], bool]:
     """The events after `event_id` on `topics` (the fleet follows all), oldest first, and whether they are all.
 
+    An id is given out before its transaction commits, so one that was slow may appear behind ids that a client has
+    seen: the events of the last seconds are therefore told again, and clients know them by their ids.
+
     They are not all where the oldest ones have been forgotten, where more than `limit` wait, and where `event_id` is
     none of this database: the client then loads anew.
     """
-    rows = Event.objects.filter(id__gt=event_id).order_by("id")
+    may_have_been_slow = Q(id__gt=event_id - MOST_AT_ONCE, created_at__gte=clock.now() - SLOWEST_COMMIT)
+    rows = Event.objects.filter(Q(id__gt=event_id) | may_have_been_slow).order_by("id")
     if push.FLEET not in topics:
         rows = rows.filter(topic__in=topics)
     found = list(rows[: limit + 1])

@@ -12,9 +12,9 @@ from tests.factories import make_job
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def three():
+def three(*, ago=timedelta(minutes=1)):
     for number, topic in enumerate(("camera.1", "timelapse.1", "camera.1")):
-        emit(EventType.CAPTURE_STORED, topic, {"n": number})
+        emit(EventType.CAPTURE_STORED, topic, {"n": number}, now=clock.now() - ago)
     return list(Event.objects.order_by("id"))
 
 
@@ -25,6 +25,11 @@ def test_since_gives_what_was_missed_on_the_topics_in_order():
     assert events.since(first.pk, ["camera.1", "timelapse.1"]) == ([second, third], True)
     assert events.since(first.pk, ["timelapse.9"]) == ([], True)
     assert events.since(third.pk, ["camera.1"]) == ([], True)
+
+
+def test_since_tells_the_last_seconds_again_as_a_slow_commit_may_have_come_behind():
+    first, second, third = three(ago=timedelta())
+    assert events.since(second.pk, ["camera.1"]) == ([first, third], True)
 
 
 def test_fleet_hears_of_everything():
