@@ -28,10 +28,11 @@ from tests.stack import running_stack, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 SLOTS = 60
-# A slot's grace is half a second here. An idle machine of two cores keeps 60 of 60; a neighbour who takes the whole
-# machine away for some seconds may cost that many slots, and each of them must have its reason. More than one in five
-# is no neighbour.
-FEWEST_STORED = 48
+# A slot's grace is half a second here. Two idle cores keep 60 of 60, and 60 of 60 were kept at a load of ten; but a
+# neighbour who takes the machine away for half a second costs a slot, so this test asks for half of them, and that
+# nothing but lateness cost the others. How late it is on a machine of one's own is bench/lateness.py's to say.
+FEWEST_STORED = SLOTS // 2
+LATE = {"scheduler_was_down", "not_sent_in_time", "no_worker", "camera_busy"}
 ACTIVE = ("queued", "running", "waiting")
 
 
@@ -71,10 +72,12 @@ def test_ledger_is_found_whole_by_its_own_check(run):
     assert "The ledger is whole." in run.stack.manage("check_ledger")
 
 
-def test_nearly_every_slot_has_its_picture(run):
+def test_slots_have_their_pictures_and_only_lateness_costs_one(run):
     for timelapse in run.timelapses:
-        gone = {str(row["slot"]): row["reason"] for row in captures(run.stack, timelapse) if row["reason"]}
-        assert len(stored(run.stack, timelapse)) >= FEWEST_STORED, gone
+        rows = captures(run.stack, timelapse)
+        gone = {str(row["slot"]): row["reason"] for row in rows if row["state"] != "stored"}
+        assert set(gone.values()) <= LATE, gone
+        assert len(rows) - len(gone) >= FEWEST_STORED, gone
 
 
 def test_pictures_show_the_time_of_their_slots(run):
