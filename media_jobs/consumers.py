@@ -40,7 +40,7 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
             return
         try:
             await super().receive(text_data=text_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             await self.send_json({"error": "This is not JSON."})
 
     async def receive_json(self, content: Any, **_: Any) -> None:
@@ -49,7 +49,7 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
         if (
             not isinstance(wanted, list)
             or not _are_topics(wanted)
-            or not (since is None or (isinstance(since, int) and since >= 0))
+            or not (since is None or (type(since) is int and since >= 0))
         ):
             await self.send_json({"error": 'Send {"follow": [topics], "since": id or null}.'})
             return

@@ -89,27 +89,41 @@ def _stream(request: HttpRequest, name: str, start: int, end: int) -> StreamingH
         raise Http404("The file is gone.") from error
     file.seek(start)
     # Under ASGI a plain iterator would be read whole into memory first.
-    chunks = (
-        _chunks_async(file, end - start) if isinstance(request, ASGIRequest) else _chunks(file, end - start)
-    )
-    return StreamingHttpResponse(chunks)
+    part = _AsyncPart if isinstance(request, ASGIRequest) else _Part
+    return StreamingHttpResponse(part(file, end - start))
 
 
-def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
-    with file:
-        while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
-            left -= len(chunk)
+class _Part:
+    """A stretch of an open file in chunks. Django closes it, also where nobody has read it."""
+
+    def __init__(self, file: IO[bytes], left: int) -> None:
+        self._file = file
+        self._left = left
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read():
             yield chunk
 
+    def close(self) -> None:
+        self._file.close()
 
-async def _chunks_async(file: IO[bytes], left: int) -> AsyncIterator[bytes]:
-    read = sync_to_async(file.read, thread_sensitive=False)
-    try:
-        while left > 0 and (chunk := await read(min(CHUNK_BYTES, left))):
-            left -= len(chunk)
+    def read(self) -> bytes:
+        chunk = self._file.read(min(CHUNK_BYTES, self._left)) if self._left > 0 else b""
+        self._left -= len(chunk)
+        return chunk
+
+
+class _AsyncPart:
+    """The same for a server that must not be held up."""
+
+    def __init__(self, file: IO[bytes], left: int) -> None:
+        self._part = _Part(file, left)
+        self.close = self._part.close
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = sync_to_async(self._part.read, thread_sensitive=False)
+        while chunk := await read():
             yield chunk
-    finally:
-        file.close()
 
 
 def _with_headers(response: HttpResponseBase, etag: str, *, is_immutable: bool) -> HttpResponseBase:

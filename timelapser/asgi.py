@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 
 from django.core.asgi import get_asgi_application
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelapser.settings")
 http = get_asgi_application()
+# Each request runs in a thread of its own here: a connection that is kept would be left behind with its thread.
+connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
