@@ -106,9 +106,9 @@ def renew(job: MediaJob, *, done: int, total: int) -> bool:
 
 
 def remember(job: MediaJob, **facts: Any) -> None:
-    """Adds to the job's arguments what a later claim of it must know."""
-    job.args = {**job.args, **facts}
-    _held(job).update(args=job.args)
+    """Notes what a later claim of the job must know; the same wish made anew begins without it."""
+    job.result = {**job.result, **facts}
+    _held(job).update(result=job.result)
 
 
 def finish(job: MediaJob, result: dict[str, Any]) -> bool:
@@ -302,7 +302,8 @@ def _sum_up(waiting: MediaJob, now: datetime) -> None:
     """The progress of a job that waits is that of what it waits for."""
     left = waiting.needs.aggregate(left=Sum(F("progress_total") - F("progress_done")))["left"] or 0
     done = max(0, waiting.progress_total - left)
-    MediaJob.objects.filter(pk=waiting.pk, state=State.WAITING).update(progress_done=done)
+    # Two segments may speak at once: the later sum is the larger one.
+    MediaJob.objects.filter(pk=waiting.pk, state=State.WAITING, progress_done__lt=done).update(progress_done=done)
     waiting.progress_done = done
     hint(EventType.JOB_PROGRESS, waiting.topic, job_payload(waiting, now))
 

@@ -128,10 +128,10 @@ def test_straggler_can_end_nothing():
     assert not lifecycle.end_cancelled(straggler)
     lifecycle.wait(straggler, [])
     lifecycle.remember(straggler, by="straggler")
-    assert (now_of(straggler).state, now_of(straggler).worker, now_of(straggler).args) == (
+    assert (now_of(straggler).state, now_of(straggler).worker, now_of(straggler).result) == (
         "running",
         "w2",
-        {"n": 1},
+        {},
     )
     assert lifecycle.finish(holder, {"by": "w2"})
 
@@ -403,3 +403,13 @@ def test_finished_need_counts_for_the_job_that_waits_though_it_never_told_its_pr
     lifecycle.wait(film, needs)
     finish(needs[0])
     assert now_of(film).progress_done == 15
+
+
+def test_what_a_job_remembers_is_known_to_its_next_claim_and_not_to_the_same_wish_made_anew():
+    job = claimed()
+    lifecycle.remember(job, until="noon")
+    lifecycle.fail(job, "x", code="x", retry_in_s=0)
+
+    assert lifecycle.claim(job.pk, worker="w2").result == {"until": "noon"}
+    MediaJob.objects.filter(pk=job.pk).update(state="failed")
+    assert lifecycle.retry(now_of(job), by="ada").result == {}

@@ -58,13 +58,16 @@ def _render(running: Running, video: Video) -> dict[str, Any]:
     broken = running.job.needs.filter(state=MediaJob.State.FAILED).first()
     if broken is not None:
         raise WorkFailed(f"A part of the film could not be made: {broken.error}", code="segment")
-    until = running.args.get("until")
+    until = running.job.result.get("until")
     frames = selection.select(video, until=datetime.fromisoformat(until) if until else None)
     if not frames:
         raise WorkFailed("There is no picture that could be in this film.", code="no_frames")
     if until is None:
         # The film of this wish ends here: pictures that come while it is made belong to the next one.
         lifecycle.remember(running.job, until=frames[-1].slot.isoformat())
+    Video.objects.filter(pk=video.pk).exclude(state=Video.State.READY).update(
+        state=Video.State.RENDERING, error=""
+    )
     look = looks.look_of(video, frames[0])
     cuts = selection.cut(
         frames,
