@@ -26,7 +26,7 @@ class Running:
     def __init__(self, job: MediaJob) -> None:
         self.job = job
         self.args: dict[str, Any] = job.args
-        self._done = 0
+        self._done = job.progress_done  # a job that waited goes on where it was
         self._total = job.progress_total
         self._looked_at = time.monotonic()
         self._is_over = False
