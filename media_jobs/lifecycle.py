@@ -303,8 +303,10 @@ def _sum_up(waiting: MediaJob, now: datetime) -> None:
     left = waiting.needs.aggregate(left=Sum(F("progress_total") - F("progress_done")))["left"] or 0
     done = max(0, waiting.progress_total - left)
     # Two segments may speak at once: the later sum is the larger one.
-    MediaJob.objects.filter(pk=waiting.pk, state=State.WAITING, progress_done__lt=done).update(progress_done=done)
-    waiting.progress_done = done
+    MediaJob.objects.filter(pk=waiting.pk, state=State.WAITING, progress_done__lt=done).update(
+        progress_done=done
+    )
+    waiting.progress_done = max(waiting.progress_done, done)
     hint(EventType.JOB_PROGRESS, waiting.topic, job_payload(waiting, now))
 
 
