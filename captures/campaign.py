@@ -105,8 +105,11 @@ def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
 
 
 def complete_ended(now: datetime) -> int:
-    """Completes the timelapses whose end has come and whose last slot has been settled. Returns how many."""
-    ended = Timelapse.objects.running().filter(end_at__lte=now, next_slot_at__isnull=True)
+    """Completes the timelapses whose end has come and whose last slot has been settled, paused ones as well.
+
+    Returns how many.
+    """
+    ended = Timelapse.objects.active().filter(end_at__lte=now, next_slot_at__isnull=True)
     completed = 0
     for timelapse in ended:
         if timelapse.captures.owed().exists():

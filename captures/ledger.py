@@ -74,24 +74,33 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
 def claim(capture_id: int, *, worker: str) -> Capture | None:
     """Takes an owed capture for `worker`, or None where it is done, taken, or too late."""
     now = clock.now()
+    capture = Capture.objects.owed().select_related("timelapse__camera").filter(pk=capture_id).first()
+    if capture is None:
+        return None
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     won = (
         Capture.objects.owed()
-        .filter(free, pk=capture_id, give_up_at__gte=now)
+        .filter(free, pk=capture_id, attempt=capture.attempt, give_up_at__gte=now)
         .update(
             claimed_at=now,
             attempt=F("attempt") + 1,
             worker=worker,
-            # Longer than any camera's deadline can be; set to the camera's own by `hold`.
-            lease_until=now + timedelta(seconds=120 + READ_MARGIN_S),
-            lateness_ms=None,
+            lease_until=_lease_end(capture, now),
         )
     )
     if not won:
         return None
-    capture = Capture.objects.select_related("timelapse__camera").get(pk=capture_id)
+    capture.attempt += 1
+    capture.claimed_at = now
+    capture.worker = worker
     capture.lateness_ms = round((now - capture.slot).total_seconds() * 1000)
     return capture
+
+
+def _lease_end(capture: Capture, now: datetime) -> datetime:
+    """Until when a living worker has decided: it may wait for a seat, read, and write."""
+    may_start_until = max(now, capture.give_up_at)
+    return may_start_until + timedelta(seconds=capture.timelapse.camera.deadline_s + READ_MARGIN_S)
 
 
 def store(capture: Capture, picture: StoredPicture) -> bool:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db.models import Q
 
-from media_jobs import files, lifecycle
-from media_jobs.models import Event, Pulse
+from media_jobs import files
+from media_jobs.models import Event, MediaJob, Pulse
 
 PREVIEWS = "previews"
 KEEP_PREVIEWS = timedelta(days=1)
@@ -20,7 +21,7 @@ KEEP_MAKING = timedelta(days=1)  # nothing is in the making for so long
 def prune(now: datetime) -> None:
     """Forgets what the settings allow to forget."""
     clear_leftovers(now)
-    lifecycle.prune(now - timedelta(days=settings.KEEP_JOBS_DAYS), quiet_before=now - KEEP_QUIET)
+    prune_jobs(now - timedelta(days=settings.KEEP_JOBS_DAYS), quiet_before=now - KEEP_QUIET)
     old = Event.objects.filter(created_at__lt=now - timedelta(hours=settings.KEEP_EVENTS_HOURS))
     newest_old = old.order_by("-id").values_list("id", flat=True).first()
     if newest_old is not None:
@@ -31,6 +32,20 @@ def prune(now: datetime) -> None:
             path = f"{PREVIEWS}/{name}"
             if default_storage.get_modified_time(path) < now - KEEP_PREVIEWS:
                 default_storage.delete(path)
+
+
+def prune_jobs(before: datetime, *, quiet_before: datetime, batch: int = 1000) -> int:
+    """Forgets jobs that ended before `before`, quiet ones that went well before `quiet_before`. Returns how many.
+
+    In batches, so that nobody waits for a long transaction.
+    """
+    went_well = Q(is_quiet=True, state=MediaJob.State.DONE, finished_at__lt=quiet_before)
+    old = MediaJob.objects.ended().filter(Q(finished_at__lt=before) | went_well).values_list("pk", flat=True)
+    forgotten = 0
+    while doomed := list(old[:batch]):
+        MediaJob.objects.filter(pk__in=doomed).delete()
+        forgotten += len(doomed)
+    return forgotten
 
 
 def clear_leftovers(now: datetime) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 
 from media_jobs import clock, outbox
 from media_jobs.events import EventType, emit, hint, job_payload
@@ -227,14 +227,6 @@ def reap(now: datetime) -> int:
     taken = _take_back(MediaJob.objects.lost(now))
     wake(list(MediaJob.objects.filter(state=State.WAITING).values_list("pk", flat=True)))
     return taken
-
-
-def prune(before: datetime, *, quiet_before: datetime, limit: int = 5000) -> int:
-    """Forgets jobs that ended before `before`, quiet ones that went well before `quiet_before`. Returns how many."""
-    old = MediaJob.objects.ended().filter(
-        Q(finished_at__lt=before) | Q(is_quiet=True, state=State.DONE, finished_at__lt=quiet_before)
-    )
-    return MediaJob.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 def _take_back(rows: Any) -> int:

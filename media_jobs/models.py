@@ -116,11 +116,15 @@ class MediaJob(models.Model):
         return min(99, self.progress_done * 100 // self.progress_total) if self.progress_total else 0
 
     def eta_s(self, now: datetime) -> float | None:
-        """Seconds until the end at the pace so far, or None while nobody can know."""
-        if self.started_at is None or not self.is_active or not 0 < self.progress_done <= self.progress_total:
+        """Seconds until the end at the pace so far, or None while nobody can know.
+
+        What was there before the job began (`had` in its memory) says nothing about the pace.
+        """
+        made = self.progress_done - int(self.result.get("had", 0))
+        if self.started_at is None or not self.is_active or made <= 0:
             return None
         spent = (now - self.started_at).total_seconds()
-        return spent * (self.progress_total - self.progress_done) / self.progress_done
+        return spent * max(0, self.progress_total - self.progress_done) / made
 
 
 class Event(models.Model):

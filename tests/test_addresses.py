@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cameras.sources.addresses import check_ip, host_and_port, split_credentials, validate_address
 from cameras.sources import AddressRefused, SourceKind
+from cameras.sources.addresses import check_ip, host_and_port, split_credentials, validate_address
 
 RTSP, HTTP, MJPEG, FILES = SourceKind.RTSP, SourceKind.HTTP, SourceKind.MJPEG, SourceKind.FILES
 

@@ -458,3 +458,15 @@ def test_on_the_clock_falls_on_even_times():
     local = timelapse.next_slot_at.astimezone(timelapse.zone)
 
     assert (local.minute % 15, local.second, local.microsecond) == (0, 0, 0)
+
+
+def test_a_paused_timelapse_whose_end_has_come_is_completed_by_the_clock():
+    timelapse = running(interval_s=10)
+    campaign.pause(timelapse, by="otto")
+    Timelapse.objects.update(end_at=clock.now() - timedelta(seconds=1))
+
+    assert campaign.complete_ended(clock.now()) == 1
+
+    timelapse.refresh_from_db()
+    assert timelapse.state == State.COMPLETED
+    assert faults(timelapse) == []

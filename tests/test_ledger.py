@@ -46,6 +46,7 @@ def test_claim_takes_an_owed_capture_once():
     second = ledger.claim(capture.pk, worker="w2")
 
     assert (first.worker, first.attempt, second) == ("w1", 1, None)
+    first.refresh_from_db()
     assert first.lease_until > clock.now()
 
 

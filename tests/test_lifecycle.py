@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 
-from media_jobs import clock, lifecycle
+from media_jobs import clock, housekeeping, lifecycle
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_job
 
@@ -383,7 +383,7 @@ def test_prune_forgets_the_old_and_the_quiet_that_went_well():
         make_job(state=State.QUEUED, requested_at=now - 90 * day),
     ]
 
-    assert lifecycle.prune(now - 30 * day, quiet_before=now - timedelta(hours=1)) == 2
+    assert housekeeping.prune_jobs(now - 30 * day, quiet_before=now - timedelta(hours=1)) == 2
 
     assert set(MediaJob.objects.values_list("pk", flat=True)) == {job.pk for job in kept}
 
@@ -393,6 +393,8 @@ def test_eta_and_percent():
     job = make_job(state=State.RUNNING, started_at=now - 10 * SECOND, progress_done=25, progress_total=100)
 
     assert (job.percent, job.eta_s(now)) == (25, 30)
+    job.result = {"had": 20}  # what was there before says nothing about the pace
+    assert job.eta_s(now) == 150
     assert make_job().eta_s(now) is None
     assert make_job(state=State.RUNNING, progress_done=9, progress_total=9).percent == 99
 

@@ -396,3 +396,20 @@ def test_film_grows_over_a_pause(broker):
     assert numbers_in(video) == list(range(8))
     assert Capture.objects.stored().count() == 8
     assert painted_jpeg(1) != painted_jpeg(2)
+
+
+def test_a_worker_with_another_encoder_leaves_the_segment_to_those_that_fit(broker, settings):
+    video = film_of(photographed(4), fps=10)
+    rendering.request(video, by="otto")
+    job = MediaJob.objects.get(task="videos.render")
+    tracked.run(str(job.pk), assembly.render, worker="w1")
+    part = segment_jobs().first()
+    part.args["build"] = "another"
+    part.save(update_fields=["args"])
+
+    tracked.run(str(part.pk), assembly.encode, worker="w2")
+
+    part.refresh_from_db()
+    assert (part.state, part.error_code) == ("queued", "encoder_differs")
+    assert part.run_after > clock.now()
+    assert not Segment.objects.exists()

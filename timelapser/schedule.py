@@ -43,5 +43,5 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("media_jobs.reap", 30, "Takes back jobs whose worker has gone."),
     Entry("videos.tidy", 300, "Deletes film files and segments that nothing refers to any more."),
-    Entry("media_jobs.prune", 3600, "Forgets old events, ended jobs and previews."),
+    Entry("media_jobs.prune", 600, "Forgets old events, ended jobs and previews."),
 )

@@ -81,6 +81,7 @@ def _render(running: Running, video: Video) -> dict[str, Any]:
     missing = [cut for cut in cuts if cut.key not in ready]
     if missing:
         present = len(frames) - sum(len(cut.frames) for cut in missing)
+        lifecycle.remember(running.job, had=present)
         if not lifecycle.renew(running.job, done=present, total=len(frames)):
             raise WorkCancelled
         raise WaitForOthers([_ask_for_segment(running.job, video, look, cut) for cut in missing])
@@ -98,6 +99,7 @@ def _ask_for_segment(render_job: MediaJob, video: Video, look: Look, cut: Cut) -
             "look": looks.as_values(look),
             "captures": [frame.capture_id for frame in cut.frames],
             "is_open": cut.is_open,
+            "build": encoder_build(),
         },
         requested_by=render_job.requested_by,
         priority=render_job.priority,
@@ -112,6 +114,14 @@ def encode(running: Running) -> dict[str, Any]:
     args, key = running.args, running.job.key
     if Segment.objects.filter(key=key).exists():
         return {"reused": True}
+    if args["build"] != encoder_build():
+        # Its segment would not join with the others; a worker like the one that planned may have it.
+        raise WorkFailed(
+            f"This worker's encoder ({encoder_build()}) is not the planner's ({args['build']}): "
+            "install the same release on all machines.",
+            code="encoder_differs",
+            retry_in_s=RETRY_S,
+        )
     look = looks.from_values(args["look"])
     captures = {capture.pk: capture for capture in Capture.objects.filter(pk__in=args["captures"])}
     wanted = [captures[pk] for pk in args["captures"] if pk in captures]
