@@ -236,6 +236,7 @@ class Capture(models.Model):
         indexes = [
             models.Index(fields=["give_up_at"], condition=Q(state="owed"), name="captures_owed"),
             models.Index(fields=["timelapse", "state", "slot"], name="captures_by_state"),
+            models.Index(fields=["-slot", "-id"], name="captures_by_slot"),
         ]
 
     def __str__(self) -> str:

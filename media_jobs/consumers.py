@@ -68,7 +68,7 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
     async def _catch_up(self, since: int) -> None:
         missed, is_complete = await database_sync_to_async(events.since)(since, self.topics)
         if not is_complete:
-            await self.send_json({"reload": True})
+            await self.send_json({"reload": True, "latest": await database_sync_to_async(latest_id)()})
         elif missed:
             await self.send_json({"events": [events.as_message(event) for event in missed]})
 

@@ -93,11 +93,10 @@ class MediaJob(models.Model):
         ]
         indexes = [
             models.Index(fields=["topic", "-requested_at"], name="media_jobs_by_topic"),
-            models.Index(
-                fields=["state", "run_after"],
-                condition=Q(state__in=["queued", "running", "waiting"]),
-                name="media_jobs_active",
-            ),
+            # Not partial: SQLite cannot tell that `state IN (...)` lies within a condition of several values.
+            models.Index(fields=["state", "run_after"], name="media_jobs_by_state"),
+            models.Index(fields=["task", "key", "state"], name="media_jobs_by_wish"),
+            models.Index(fields=["-requested_at"], name="media_jobs_by_request"),
             models.Index(fields=["finished_at"], name="media_jobs_by_end"),
         ]
 

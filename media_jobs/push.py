@@ -31,6 +31,7 @@ class Sender:
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque(maxlen=_LONGEST)
         self._fleet: dict[str, dict[str, Any]] = {}
         self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
         self._pid = 0
         self._lock = threading.Lock()
 
@@ -39,9 +40,11 @@ class Sender:
             self._waiting.append((topic, message))
             # Of each kind of news of each thing the fleet hears the newest only, once a second.
             self._fleet[f"{topic} {message['type']}"] = message
-            if self._pid != os.getpid():  # a new process, or a forked child: threads do not survive the fork
+            # A new process, or a forked child: threads do not survive the fork.
+            if self._thread is None or self._pid != os.getpid() or not self._thread.is_alive():
                 self._pid = os.getpid()
-                threading.Thread(target=self._run, name="push", daemon=True).start()
+                self._thread = threading.Thread(target=self._run, name="push", daemon=True)
+                self._thread.start()
         self._wake.set()
 
     def _run(self) -> None:
@@ -71,7 +74,8 @@ class Sender:
     async def _send(layer: Any, group: str, messages: list[dict[str, Any]]) -> None:
         try:
             await layer.group_send(group, {"type": "push.messages", "messages": messages})
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, TypeError, ValueError) as error:
+            # Away, or a message that cannot be packed: a hint is lost, the sender goes on.
             log.warning("push_dropped", group=group, error=type(error).__name__)
 
 

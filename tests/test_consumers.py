@@ -5,7 +5,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.test import Client
 
-from media_jobs import events
+from media_jobs import events, push
 from media_jobs.events import EventType
 from media_jobs.models import Event
 from tests.factories import make_user
@@ -126,7 +126,7 @@ async def test_who_was_away_too_long_is_told_to_load_anew():
 
     client = await following("camera.1", since=first)
 
-    assert await client.receive_json() == {"reload": True}
+    assert await client.receive_json() == {"reload": True, "latest": first + 2}
     await client.close()
 
 
@@ -173,7 +173,7 @@ async def test_nonsense_is_answered_and_the_connection_stays(text):
 
 async def test_since_beyond_all_numbers_is_survived():
     client = await following("fleet", since=10**30)
-    assert await client.receive_json() == {"reload": True}
+    assert (await client.receive_json())["reload"] is True
     await client.close()
 
 
@@ -202,4 +202,13 @@ async def test_hints_of_the_same_topic_come_in_order():
     got = [event["payload"]["done"] for _ in range(50) for event in await heard(client)]
 
     assert got == list(range(50))
+    await client.close()
+
+
+async def test_a_hint_that_cannot_be_packed_is_lost_alone():
+    client = await following("camera.1")
+    push.push("camera.1", {"type": "job_progress", "payload": {"n": object()}})
+    push.push("camera.1", {"type": "job_progress", "payload": {"n": 2}})
+
+    assert (await heard(client))[0]["payload"] == {"n": 2}
     await client.close()

@@ -33,16 +33,17 @@ POOLS: dict[str, Pool] = {
         Pool("capture", (CAPTURE,), "threads", 16),
         Pool("thumbnail", (THUMBNAIL,), "prefork", 1, ("--disable-prefetch",)),
         Pool("video", (VIDEO,), "prefork", 2, ("--disable-prefetch",), nice=10),
-        Pool("upkeep", (UPKEEP,), "threads", 1),
+        Pool("upkeep", (UPKEEP,), "threads", 2),
     )
 }
 
-# A small board: one process for the clock's hand, one for everything that it sets going.
+# A small board: fewer processes, but what computes never stands in the way of what takes pictures.
 SMALL_POOLS: dict[str, Pool] = {
     pool.name: pool
     for pool in (
         Pool("planner", (PLANNER,), "threads", 1),
-        Pool("everything", (CAPTURE, THUMBNAIL, UPKEEP, VIDEO), "threads", 6, nice=5),
+        Pool("capture", (CAPTURE, UPKEEP), "threads", 6),
+        Pool("making", (THUMBNAIL, VIDEO), "threads", 2, nice=10),
     )
 }
 
