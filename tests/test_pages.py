@@ -224,6 +224,15 @@ def test_logout_is_by_post_only(pages, viewer):
     assert client.get("/").status_code == 302
 
 
+@pytest.mark.parametrize("digits", [18, 19, 30, 5000])
+def test_numbers_that_nobody_has_are_not_found_and_no_error(pages, viewer, digits):
+    client, number = pages(viewer), "9" * digits
+    assert client.get(f"/parts/?part=camera-{number}").content == b""
+    for place in ("cameras", "timelapses", "captures"):
+        assert client.get(f"/{place}/{number}/").status_code == 404
+    assert client.get(f"/api/v1/cameras/{number}/").status_code == 404
+
+
 # --- dashboard ---------------------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ async def http():
 
 
 @pytest.fixture
-def answer(settings):
+def answer(settings, db):  # closing an answer looks after the database's connection, too
     """A function: the answer to a request for a stored file of 10,240 bytes."""
     files.write("a/film.mp4", DATA)
 
@@ -71,10 +71,16 @@ def test_one_range(answer, wanted, start, end):
 
 
 @pytest.mark.parametrize(
-    "wanted", ["bytes=0-1,5-6", "bytes=9-3", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=1", ""]
+    "wanted",
+    ["bytes=0-1,5-6", "bytes=9-3", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=1", "", "bytes=٣-٤"],
 )
 def test_several_ranges_and_nonsense_give_the_whole(answer, wanted):
     assert (answer(Range=wanted).status_code, answer(Range=wanted).body) == (200, DATA)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-{}", "bytes={}-", "bytes=-{}"])
+def test_numbers_that_no_file_has_give_the_whole(answer, wanted):
+    assert answer(Range=wanted.format("9" * 5000)).status_code == 200
 
 
 @pytest.mark.parametrize("wanted", ["bytes=10240-", "bytes=99999-100000", "bytes=-0"])
