@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # supervisors ask from inside, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_HTTPS else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -270,6 +272,15 @@ LOGGING = {
             "foreign_pre_chain": _SHARED,
         },
     },
+    "filters": {
+        # "Not ready" is an answer to whoever polls it, and no error of ours.
+        "no_health": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: (
+                not getattr(getattr(record, "request", None), "path", "").startswith("/health/")
+            ),
+        },
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("TIMELAPSER_LOG_LEVEL", "INFO")},
     "loggers": {
@@ -279,6 +290,7 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "django_structlog": {"level": "WARNING"},
+        "django.request": {"filters": ["no_health"]},
     },
 }
 structlog.configure(
@@ -293,3 +305,4 @@ structlog.configure(
     cache_logger_on_first_use=True,
 )
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO  # django.request tells them already
