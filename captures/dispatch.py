@@ -17,7 +17,7 @@ from django.db.models import Q
 from captures import ledger
 from captures.campaign import next_slot
 from captures.models import Capture, Gap, Schedule, Timelapse
-from media_jobs import clock, outbox
+from media_jobs import clock
 from media_jobs.events import EventType, emit
 from media_jobs.models import Pulse
 
@@ -160,14 +160,10 @@ def _send_due(orders: deque[Order], now: datetime) -> int:
     due: list[Order] = []
     while orders and orders[0].slot <= now:
         due.append(orders.popleft())
-    sent = [order.capture_id for order in due if _send(order)]
+    sent = [order.capture_id for order in due if ledger.send(order.capture_id, order.give_up_at)]
     if sent:
         Capture.objects.filter(pk__in=sent).update(sent_at=now.astimezone(UTC))
     return len(sent)
-
-
-def _send(order: Order) -> bool:
-    return outbox.send("captures.take", order.capture_id, expires=order.give_up_at)
 
 
 def _tell(gap: Gap, now: datetime) -> None:

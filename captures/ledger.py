@@ -18,6 +18,9 @@ from media_jobs.events import EventType, emit
 State = Capture.State
 READ_MARGIN_S = 5
 RESEND_AFTER = timedelta(seconds=3)
+# A message's end is judged by the worker's own clock, `give_up_at` by the database's in `claim`, which decides. Past
+# its end a message only takes room; until then it must not be dropped by a machine whose clock is wrong.
+CLOCKS_APART = timedelta(seconds=60)
 
 # Why there is no picture, in plain words. Codes of cameras' errors come with their own words.
 REASONS: dict[str, str] = {
@@ -67,8 +70,13 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
             sent_at=now,
             day_number=timelapse.day_number(now),
         )
-        transaction.on_commit(lambda: outbox.send("captures.take", capture.pk, expires=capture.give_up_at))
+        transaction.on_commit(lambda: send(capture.pk, capture.give_up_at))
     return capture
+
+
+def send(capture_id: int, give_up_at: datetime) -> bool:
+    """Asks the capture pool to take it. False where the broker is away."""
+    return outbox.send("captures.take", capture_id, expires=give_up_at + CLOCKS_APART)
 
 
 def claim(capture_id: int, *, worker: str) -> Capture | None:
@@ -216,7 +224,7 @@ def sweep(now: datetime) -> tuple[int, int]:
     resent = [
         pk
         for pk, give_up_at in rows.order_by("slot").values_list("pk", "give_up_at")[:1000]
-        if outbox.send("captures.take", pk, expires=give_up_at)
+        if send(pk, give_up_at)
     ]
     Capture.objects.filter(pk__in=resent).update(sent_at=now)
     return given_up, len(resent)

@@ -171,7 +171,7 @@ def test_request_capture_is_a_slot_of_this_instant_and_is_sent(broker):
     assert (message.task, message.argument, message.expires) == (
         "captures.take",
         capture.pk,
-        capture.give_up_at,
+        capture.give_up_at + 60 * SECOND,
     )
     assert faults(timelapse) == []
 
@@ -241,7 +241,9 @@ def test_sweep_sends_again_what_was_lost_within_its_grace(broker):
 
     assert ledger.sweep(now) == (0, 3)
 
-    assert [message.argument for message in broker.messages("capture")] == [unsent.pk, lost.pk, abandoned.pk]
+    messages = broker.messages("capture")
+    assert [message.argument for message in messages] == [unsent.pk, lost.pk, abandoned.pk]
+    assert {message.expires for message in messages} == {kept["give_up_at"] + 60 * SECOND}
     unsent.refresh_from_db()
     assert unsent.sent_at == now
 
