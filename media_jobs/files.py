@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 
-from media_jobs.exceptions import StorageError, StorageFull, StorageUnwritable
+from media_jobs.exceptions import StorageError, StorageFull, StorageUnwritable, WorkCancelled
 
 MAKING = ".making"
+COPY_BYTES = 1 << 20
 
 
 class AtomicFileSystemStorage(FileSystemStorage):
@@ -177,22 +178,26 @@ def size(name: str) -> int | None:
 
 def names_in(folder: str) -> list[str]:
     """The names of the files in a stored folder; none where there is no such folder."""
-    if not default_storage.exists(folder):
-        return []
-    names: list[str] = default_storage.listdir(folder)[1]
-    return sorted(names)
+    return sorted(_listed(folder)[1])
 
 
 def delete_folder(name: str) -> None:
     """Removes a folder with all that is in it; one that is gone already does not matter."""
-    if not default_storage.exists(name):
-        return
-    folders, members = default_storage.listdir(name)
+    folders, members = _listed(name)
     for member in members:
         default_storage.delete(f"{name}/{member}")
     for folder in folders:
         delete_folder(f"{name}/{folder}")
     default_storage.delete(name)
+
+
+def _listed(folder: str) -> tuple[list[str], list[str]]:
+    """Folders and files. It is not asked first whether it exists: where names only share a beginning, none does."""
+    try:
+        found: tuple[list[str], list[str]] = default_storage.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    return found
 
 
 @contextmanager
@@ -228,10 +233,12 @@ def adopt(file: Path, name: str) -> None:
 
 
 @contextmanager
-def local_copies(names: list[str], folder: Path) -> Iterator[list[Path]]:
+def local_copies(
+    names: list[str], folder: Path, *, should_stop: Callable[[], bool] = lambda: False
+) -> Iterator[list[Path]]:
     """Local paths of stored files: the files themselves, or copies in `folder` where the storage is far away.
 
-    Raises OSError where one is missing.
+    `should_stop` is asked for each MiB that is copied. Raises OSError where one is missing, WorkCancelled.
     """
     root = local_folder()
     if root is not None:
@@ -240,6 +247,10 @@ def local_copies(names: list[str], folder: Path) -> Iterator[list[Path]]:
     copies = []
     for number, name in enumerate(names):
         copy = folder / f"{number:06d}{Path(name).suffix}"
-        copy.write_bytes(read(name))
+        with default_storage.open(name, "rb") as there, copy.open("wb") as here:
+            while chunk := there.read(COPY_BYTES):
+                if should_stop():
+                    raise WorkCancelled
+                here.write(chunk)
         copies.append(copy)
     yield copies

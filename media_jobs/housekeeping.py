@@ -27,11 +27,10 @@ def prune(now: datetime) -> None:
     if newest_old is not None:
         Event.objects.filter(id__lte=newest_old).delete()
     Pulse.objects.filter(kind="worker", at__lt=now - KEEP_PULSES).delete()
-    if default_storage.exists(PREVIEWS):
-        for name in default_storage.listdir(PREVIEWS)[1]:
-            path = f"{PREVIEWS}/{name}"
-            if default_storage.get_modified_time(path) < now - KEEP_PREVIEWS:
-                default_storage.delete(path)
+    for name in files.names_in(PREVIEWS):
+        path = f"{PREVIEWS}/{name}"
+        if default_storage.get_modified_time(path) < now - KEEP_PREVIEWS:
+            default_storage.delete(path)
 
 
 def prune_jobs(before: datetime, *, quiet_before: datetime, batch: int = 1000) -> int:
