@@ -76,8 +76,12 @@ def _render(running: Running, video: Video) -> dict[str, Any]:
         encoder_build(),
         length=settings.SEGMENT_FRAMES,
     )
-    ready = {segment.key: segment for segment in Segment.objects.filter(key__in=[cut.key for cut in cuts])}
-    Segment.objects.filter(key__in=ready).update(used_at=clock.now())
+    # Marked first: what is found afterwards stays while the film needs it. A run that was the last one when it was
+    # encoded is closed by the one behind it.
+    keys, now = [cut.key for cut in cuts], clock.now()
+    Segment.objects.filter(key__in=keys[:-1]).update(used_at=now, is_open=False)
+    Segment.objects.filter(key=keys[-1]).update(used_at=now, is_open=True)
+    ready = {segment.key: segment for segment in Segment.objects.filter(key__in=keys)}
     missing = [cut for cut in cuts if cut.key not in ready]
     if missing:
         present = len(frames) - sum(len(cut.frames) for cut in missing)

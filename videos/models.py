@@ -119,7 +119,7 @@ class Segment(models.Model):
     frame_count = models.PositiveIntegerField()
     omitted = models.JSONField(default=list, help_text="Captures whose files could not be read.")
     bytes = models.PositiveBigIntegerField()
-    is_open = models.BooleanField(default=False, help_text="Its run could still grow when it was encoded.")
+    is_open = models.BooleanField(default=False, help_text="Its run could still grow when it was last used.")
     created_at = models.DateTimeField()
     used_at = models.DateTimeField()
 

@@ -16,12 +16,15 @@ KEEP_CLOSED = timedelta(days=7)
 def tidy(now: datetime, *, limit: int = 1000) -> int:
     """Deletes segments whose run has grown since, and those not used for a week. Returns how many.
 
-    A render that is being planned marks the segments that it counts on as used.
+    A render that is being planned marks the segments that it counts on as used; one that does so meanwhile keeps
+    them, as the deletion asks again.
     """
     unused = Segment.objects.filter(
         Q(is_open=True, used_at__lt=now - KEEP_OPEN) | Q(used_at__lt=now - KEEP_CLOSED)
     )
-    doomed = list(unused.values_list("pk", "file")[:limit])
-    Segment.objects.filter(pk__in=[pk for pk, _ in doomed]).delete()
-    files.delete(*(file for _, file in doomed))
-    return len(doomed)
+    doomed = dict(unused.values_list("pk", "file")[:limit])
+    gone, _ = unused.filter(pk__in=doomed).delete()
+    # The same key again has the same file again.
+    still_used = set(Segment.objects.filter(file__in=doomed.values()).values_list("file", flat=True))
+    files.delete(*(set(doomed.values()) - still_used))
+    return gone
