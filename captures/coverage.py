@@ -40,7 +40,7 @@ def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
     reasons: Counter[str] = Counter()
     for state, reason, count in rows.values_list("state", "reason").annotate(count=Count("id")).order_by():
         states[state] += count
-        if reason:
+        if reason and state != State.OWED:  # there it is a note
             reasons[reason] += count
     for gap in timelapse.gaps.filter(from_at__lt=end, until_at__gt=start).select_related("schedule"):
         count = gap.schedule.grid.count(max(start, gap.from_at), min(end, gap.until_at))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -162,7 +162,7 @@ def _send_due(orders: deque[Order], now: datetime) -> int:
         due.append(orders.popleft())
     sent = [order.capture_id for order in due if ledger.send(order.capture_id, order.give_up_at)]
     if sent:
-        Capture.objects.filter(pk__in=sent).update(sent_at=now.astimezone(UTC))
+        ledger.note_sent(sent, now)
     return len(sent)
 
 

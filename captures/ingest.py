@@ -19,14 +19,15 @@ from media_jobs.exceptions import StorageError
 
 def take(capture_id: int, *, worker: str) -> None:
     """Takes the picture of one slot, if it is still owed. Whatever happens, the row says it."""
-    capture = ledger.claim(capture_id, worker=worker)
-    if capture is None:
+    address = ledger.address_of(capture_id)
+    if address is None:
         return
-    camera = capture.timelapse.camera
-    patience = capture.give_up_at - clock.now()
-    with seats.seat(camera.address, patience_s=max(0.0, patience.total_seconds())) as is_seated:
+    with seats.seat(address) as is_seated:
         if not is_seated:
-            ledger.miss(capture, "camera_busy")
+            ledger.turn_away(capture_id)
+            return
+        capture = ledger.claim(capture_id, worker=worker)
+        if capture is None:
             return
         try:
             _take_seated(capture)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from cameras import health
 from cameras.models import Camera
@@ -79,6 +80,23 @@ def send(capture_id: int, give_up_at: datetime) -> bool:
     return outbox.send("captures.take", capture_id, expires=give_up_at + CLOCKS_APART)
 
 
+def address_of(capture_id: int) -> str | None:
+    """The address of the camera of an owed capture, or None where nothing is owed any more."""
+    owed = Capture.objects.owed().filter(pk=capture_id)
+    return owed.values_list("timelapse__camera__address", flat=True).first()
+
+
+def turn_away(capture_id: int) -> None:
+    """The camera's host is busy: leaves the capture to the planner's next tick, with a note for the sweep."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=clock.now())
+    Capture.objects.owed().filter(free, pk=capture_id).update(sent_at=None, reason="camera_busy")
+
+
+def note_sent(capture_ids: list[int], now: datetime) -> None:
+    """Not for what was turned away, perhaps since it was sent: that is sent each second until somebody claims it."""
+    Capture.objects.filter(pk__in=capture_ids, reason="").update(sent_at=now.astimezone(UTC))
+
+
 def claim(capture_id: int, *, worker: str) -> Capture | None:
     """Takes an owed capture for `worker`, or None where it is done, taken, or too late."""
     now = clock.now()
@@ -90,6 +108,8 @@ def claim(capture_id: int, *, worker: str) -> Capture | None:
         Capture.objects.owed()
         .filter(free, pk=capture_id, attempt=capture.attempt, give_up_at__gte=now)
         .update(
+            reason="",
+            sent_at=Coalesce("sent_at", now),
             claimed_at=now,
             attempt=F("attempt") + 1,
             worker=worker,
@@ -106,9 +126,8 @@ def claim(capture_id: int, *, worker: str) -> Capture | None:
 
 
 def _lease_end(capture: Capture, now: datetime) -> datetime:
-    """Until when a living worker has decided: it may wait for a seat, read, and write."""
-    may_start_until = max(now, capture.give_up_at)
-    return may_start_until + timedelta(seconds=capture.timelapse.camera.deadline_s + READ_MARGIN_S)
+    """Until when a living worker has decided: it reads at once, and writes."""
+    return now + timedelta(seconds=capture.timelapse.camera.deadline_s + READ_MARGIN_S)
 
 
 def store(capture: Capture, picture: StoredPicture) -> bool:
@@ -215,7 +234,7 @@ def sweep(now: datetime) -> tuple[int, int]:
     given_up = 0
     late = Capture.objects.owed().filter(give_up_at__lt=now).select_related("timelapse__camera")
     for capture in late.filter(lease_until__isnull=True).order_by("give_up_at")[:1000]:
-        given_up += miss(capture, "no_worker" if capture.sent_at else "not_sent_in_time")
+        given_up += miss(capture, capture.reason or ("no_worker" if capture.sent_at else "not_sent_in_time"))
     for capture in late.filter(lease_until__lt=now).order_by("give_up_at")[:1000]:
         given_up += fail(capture, "worker_lost")
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
@@ -226,7 +245,7 @@ def sweep(now: datetime) -> tuple[int, int]:
         for pk, give_up_at in rows.order_by("slot").values_list("pk", "give_up_at")[:1000]
         if send(pk, give_up_at)
     ]
-    Capture.objects.filter(pk__in=resent).update(sent_at=now)
+    note_sent(resent, now)
     return given_up, len(resent)
 
 

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
-_seats: dict[str, threading.BoundedSemaphore] = {}
+_taken: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
 @contextmanager
-def seat(address: str, *, patience_s: float) -> Iterator[bool]:
-    """Waits up to `patience_s` for one of the host's seats in this process; yields whether there was one."""
+def seat(address: str) -> Iterator[bool]:
+    """Takes one of the host's seats in this process, if one is free; yields whether it was.
+
+    It never waits: whoever stood in line for a silent host would keep a thread from the cameras that are well.
+    """
     host = urlsplit(address).hostname or address
-    with _lock:
-        seats = _seats.setdefault(host, threading.BoundedSemaphore(settings.CAPTURES_PER_HOST))
-    is_seated = seats.acquire(timeout=patience_s)
+    is_seated = _sit(host)
     try:
         yield is_seated
     finally:
         if is_seated:
-            seats.release()
+            _rise(host)
+
+
+def taken() -> dict[str, int]:
+    """How many seats of each host are taken; hosts that nobody reads from are not in it."""
+    with _lock:
+        return dict(_taken)
+
+
+def _sit(host: str) -> bool:
+    with _lock:
+        if _taken[host] >= settings.CAPTURES_PER_HOST:
+            return False
+        _taken[host] += 1
+        return True
+
+
+def _rise(host: str) -> None:
+    with _lock:
+        _taken[host] -= 1
+        if not _taken[host]:
+            del _taken[host]

@@ -1,6 +1,8 @@
 import asyncio
 import hashlib
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -8,7 +10,7 @@ import pytest
 from django.db import connections
 from PIL import Image
 
-from captures import ingest, ledger, seats
+from captures import coverage, dispatch, ingest, ledger, seats
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob
@@ -21,6 +23,7 @@ from timelapser.demo.http_camera import HttpCamera, send_answer
 from timelapser.demo.login import Login
 from timelapser.demo.rtsp_server import Mount, RtspServer
 from timelapser.demo.scene import Scene
+from timelapser.queues import POOLS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECOND = timedelta(seconds=1)
@@ -266,27 +269,78 @@ def _take_in_thread(pk):
         connections.close_all()
 
 
-def test_seats_of_one_host_are_counted(settings):
+def test_seats_of_one_host_are_counted_and_forgotten(settings):
     settings.CAPTURES_PER_HOST = 2
     host = "rtsp://seats-test.example/"
     with (
-        seats.seat(host + "1", patience_s=0) as first,
-        seats.seat(host + "2", patience_s=0) as second,
-        seats.seat(host + "3", patience_s=0.01) as third,
-        seats.seat("rtsp://other.example/", patience_s=0) as other,
+        seats.seat(host + "1") as first,
+        seats.seat(host + "2") as second,
+        seats.seat(host + "3") as third,
+        seats.seat("rtsp://other.example/") as other,
     ):
         assert (first, second, third, other) == (True, True, False, True)
-    with seats.seat(host, patience_s=0) as again:
+        assert seats.taken() == {"seats-test.example": 2, "other.example": 1}
+    with seats.seat(host) as again:
         assert again
+    assert seats.taken() == {}
 
 
-def test_busy_host_is_a_missed_capture_with_its_reason(server, settings):
+def test_busy_host_turns_a_capture_away_unclaimed_and_it_is_sent_again(server, settings, broker):
     settings.CAPTURES_PER_HOST = 1
-    address = server.address("/fixed.jpg").replace("127.0.0.1", "127.0.0.2")
-    capture = owed(address)
-    Capture.objects.update(give_up_at=clock.now() + SECOND)
-    with seats.seat(address, patience_s=0) as is_seated:
+    capture = owed(server.address("/fixed.jpg"))
+    Capture.objects.update(sent_at=clock.now())
+    with seats.seat(capture.timelapse.camera.address) as is_seated:
         assert is_seated
         taken(capture)
 
-    assert (capture.state, capture.reason) == ("missed", "camera_busy")
+    assert (capture.state, capture.reason, capture.attempt) == ("owed", "camera_busy", 0)
+    assert (capture.sent_at, capture.lease_until) == (None, None)
+    assert coverage.coverage(capture.timelapse, capture.slot, clock.now()).reasons == {}
+    dispatch.plan()
+    assert capture.pk in {message.argument for message in broker.messages("capture")}
+    assert taken(capture).state == "stored"
+    assert (capture.reason, capture.attempt, capture.sent_at is not None) == ("", 1, True)
+
+
+def test_busy_host_is_a_missed_capture_with_its_reason_once_the_grace_has_passed(server, settings):
+    settings.CAPTURES_PER_HOST = 1
+    capture = owed(server.address("/fixed.jpg"))
+    with seats.seat(capture.timelapse.camera.address):
+        taken(capture)
+
+    ledger.sweep(capture.give_up_at + SECOND)
+
+    capture.refresh_from_db()
+    assert (capture.state, capture.reason, capture.detail) == (
+        "missed",
+        "camera_busy",
+        ledger.REASONS["camera_busy"],
+    )
+
+
+def test_message_that_comes_twice_leaves_alone_what_is_being_taken(server, settings):
+    settings.CAPTURES_PER_HOST = 1
+    capture = owed(server.address("/fixed.jpg"))
+    claimed = ledger.claim(capture.pk, worker="w0")
+    with seats.seat(claimed.timelapse.camera.address):
+        taken(capture)
+
+    assert (capture.reason, capture.worker, capture.lease_until is not None) == ("", "w0", True)
+
+
+def test_dead_recorder_starves_no_healthy_camera(server):
+    """As many captures behind one silent host as the pool has threads, then a camera that is well."""
+    silent = socket.create_server(("127.0.0.2", 0), backlog=64)  # accepts, and never says a word
+    with silent, ThreadPoolExecutor(POOLS["capture"].concurrency) as pool:
+        address = "http://127.0.0.2:{}/{}.jpg"
+        dead = [owed(address.format(silent.getsockname()[1], number)) for number in range(24)]
+        well = owed(server.address("/fixed.jpg"))
+        for camera in [capture.timelapse.camera for capture in dead]:
+            camera.deadline_s = camera.connect_timeout_s = 10
+            camera.save()
+        waits = [pool.submit(_take_in_thread, capture.pk) for capture in dead]
+        pool.submit(_take_in_thread, well.pk).result(timeout=8)
+        assert not any(wait.exception() for wait in waits if wait.done())
+        well.refresh_from_db()
+        assert well.state == "stored"
+        assert Capture.objects.filter(reason="camera_busy", state="owed").count() >= len(dead) - 4
