@@ -26,4 +26,4 @@ RUN TIMELAPSER_SECRET_KEY=build TIMELAPSER_SEALING_KEYS=AAAAAAAAAAAAAAAAAAAAAAAA
     python manage.py collectstatic --noinput --verbosity 0
 VOLUME /srv/data/media
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "timelapser.asgi:application", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["python", "-m", "uvicorn", "timelapser.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-proxy-headers"]

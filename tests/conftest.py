@@ -21,6 +21,8 @@ def _own_folder(settings, tmp_path):
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
     cache.clear()
+    # Tries to log in are counted in Redis, which all tests share: each counts under a name of its own.
+    settings.CACHES = settings.CACHES | {"logins": settings.CACHES["logins"] | {"KEY_PREFIX": str(tmp_path)}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 from django.db import connections
@@ -15,15 +16,25 @@ connections.settings["default"]["CONN_MAX_AGE"] = 0
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 from django.urls import path
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from media_jobs.consumers import EventsConsumer
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter([path("ws/events/", EventsConsumer.as_asgi())]))
-        ),
-    }
+
+def behind_proxies(application: Any) -> ProxyHeadersMiddleware:
+    """Takes the visitor's address from the proxies that the settings name, and from nobody else."""
+    return ProxyHeadersMiddleware(application, trusted_hosts=settings.TRUSTED_PROXIES)
+
+
+application = behind_proxies(
+    ProtocolTypeRouter(
+        {
+            "http": http,
+            "websocket": AllowedHostsOriginValidator(
+                AuthMiddlewareStack(URLRouter([path("ws/events/", EventsConsumer.as_asgi())]))
+            ),
+        }
+    )
 )

@@ -29,6 +29,8 @@ SEALING_KEYS = [
 
 ALLOWED_HOSTS = env.words("TIMELAPSER_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("TIMELAPSER_CSRF_ORIGINS", [])
+# Whose X-Forwarded-For and -Proto are believed (timelapser/asgi.py): addresses or networks.
+TRUSTED_PROXIES = env.words("TIMELAPSER_TRUSTED_PROXIES", [])
 BEHIND_HTTPS = env.flag("TIMELAPSER_HTTPS", default=False)
 
 INSTALLED_APPS = [
@@ -115,6 +117,17 @@ CHANNEL_LAYERS = {
     },
 }
 
+# Requests in general are counted by each process for itself; tries to log in by all of them together.
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "logins": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS.channels,
+        "KEY_PREFIX": f"{env.text('TIMELAPSER_CHANNEL_PREFIX', 'timelapser')}-logins",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+    },
+}
+
 CELERY_BROKER_URL = REDIS.broker
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None
@@ -183,7 +196,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.SessionAuthentication",
         "rest_framework.authentication.TokenAuthentication",
@@ -205,7 +218,9 @@ REST_FRAMEWORK = {
         "anon": env.text("TIMELAPSER_RATE_ANONYMOUS", "60/min"),
         "user": env.text("TIMELAPSER_RATE_USER", "1200/min"),
         "login": env.text("TIMELAPSER_RATE_LOGIN", "10/min"),
+        "login_address": env.text("TIMELAPSER_RATE_LOGIN_ADDRESS", "30/min"),
     },
+    "NUM_PROXIES": 0,  # by the address of the connection: the header can be invented
     "EXCEPTION_HANDLER": "timelapser.problems.problem_details",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

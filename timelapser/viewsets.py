@@ -9,17 +9,16 @@ from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.authtoken.models import Token
-from rest_framework.exceptions import AuthenticationFailed, NotFound
+from rest_framework.exceptions import AuthenticationFailed, NotFound, Throttled
 from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, ScopedRateThrottle
 from rest_framework.views import APIView
 
 from media_jobs import clock, outbox
 from media_jobs.models import Pulse
 from media_jobs.workers import ALIVE_FOR
-from timelapser import health
+from timelapser import guessing, health
 from timelapser.queues import QUEUES
 
 
@@ -31,8 +30,6 @@ class LoginSerializer(serializers.Serializer[Any]):
 class TokenView(APIView):
     """Tokens for programs: one for each person."""
 
-    throttle_scope = "login"
-
     def get_permissions(self) -> list[BasePermission]:
         return [AllowAny()] if self.request.method == "POST" else [IsAuthenticated()]
 
@@ -41,9 +38,6 @@ class TokenView(APIView):
         if self.request is not None and self.request.method == "POST":
             return []
         return super().get_authenticators()
-
-    def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedRateThrottle()] if self.request.method == "POST" else super().get_throttles()
 
     @extend_schema(
         request=LoginSerializer,
@@ -54,9 +48,14 @@ class TokenView(APIView):
         """User name and password for a token; send it as `Authorization: Token <token>`."""
         wish = LoginSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
+        username = wish.validated_data["username"]
+        wait = guessing.count(request._request, username)
+        if wait is not None:
+            raise Throttled(wait)
         user = authenticate(request._request, **wish.validated_data)
         if user is None:
             raise AuthenticationFailed("User name or password is wrong.")
+        guessing.forgive(request._request, username)
         token, _ = Token.objects.get_or_create(user=user)
         return Response({"token": token.key})
 

@@ -146,7 +146,8 @@ async def _start_demo(
 def web_command(host: str, port: int) -> tuple[str, ...]:
     """The ASGI server: WebSocket and pages in one process (55 MB where daphne takes 73)."""
     address = ("--host", host, "--port", str(port))
-    quiet = ("--no-access-log", "--no-server-header", "--log-level", "warning")
+    # Proxies are believed where the settings name them, and there alone (timelapser/asgi.py).
+    quiet = ("--no-proxy-headers", "--no-access-log", "--no-server-header", "--log-level", "warning")
     return _python(
         "-m", "uvicorn", "timelapser.asgi:application", *address, *quiet, "--timeout-graceful-shutdown", "1"
     )
