@@ -1,5 +1,6 @@
 """What reaches the log when something raises: the trace, without what is secret."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -35,3 +36,15 @@ def test_trace_is_logged_without_secrets(is_json, tmp_path):
     assert "rtsp://[hidden]@192.0.2.7/stream" in said
     assert "s3cret-in-address" not in said
     assert "s3cret-in-a-variable" not in said.replace('connect("s3cret-in-a-variable")', "")
+
+
+def test_beat_says_in_one_line_that_the_broker_is_away(caplog):
+    logger = logging.getLogger("celery.beat")
+    try:
+        raise OSError("nobody there")
+    except OSError as error:
+        with caplog.at_level("ERROR", logger="celery.beat"):
+            logger.error("Message Error: %s\n%s", error, ["a stack"], exc_info=True)
+
+    assert [record.getMessage() for record in caplog.records] == ["Message Error: nobody there"]
+    assert caplog.records[0].exc_info is None
