@@ -59,8 +59,20 @@ def _take_seated(capture: Capture) -> None:
     except StorageError as error:
         ledger.fail(capture, error.code, str(error))
     else:
-        if not ledger.store(capture, picture):
+        _record(capture, picture)
+
+
+def _record(capture: Capture, picture: StoredPicture) -> None:
+    """The file's row, or no file."""
+    try:
+        is_stored = ledger.store(capture, picture)
+    except BaseException:
+        # Before the commit nothing can name the file. Once that was begun only the row knows how it went.
+        if capture.state == Capture.State.OWED or ledger.fail(capture, "unexpected"):
             files.delete(picture.file)
+        raise
+    if not is_stored:
+        files.delete(picture.file)
 
 
 def _keep(capture: Capture, still: Still) -> StoredPicture:

@@ -176,6 +176,7 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
             },
             now=now,
         )
+        capture.state = State.STORED  # unless the commit, which alone is left, fails
     return True
 
 

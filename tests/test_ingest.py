@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
-from django.db import connections
+from django.db import DataError, connection, connections
 from PIL import Image
 
 from captures import coverage, dispatch, ingest, ledger, seats
@@ -331,16 +331,33 @@ def test_message_that_comes_twice_leaves_alone_what_is_being_taken(server, setti
 def test_dead_recorder_starves_no_healthy_camera(server):
     """As many captures behind one silent host as the pool has threads, then a camera that is well."""
     silent = socket.create_server(("127.0.0.2", 0), backlog=64)  # accepts, and never says a word
-    with silent, ThreadPoolExecutor(POOLS["capture"].concurrency) as pool:
+    with (
+        ThreadPoolExecutor(POOLS["capture"].concurrency) as pool,
+        silent,
+    ):  # closed first, which ends the wait
         address = "http://127.0.0.2:{}/{}.jpg"
         dead = [owed(address.format(silent.getsockname()[1], number)) for number in range(24)]
         well = owed(server.address("/fixed.jpg"))
         for camera in [capture.timelapse.camera for capture in dead]:
-            camera.deadline_s = camera.connect_timeout_s = 10
+            camera.deadline_s = camera.connect_timeout_s = 30
             camera.save()
         waits = [pool.submit(_take_in_thread, capture.pk) for capture in dead]
-        pool.submit(_take_in_thread, well.pk).result(timeout=8)
+        pool.submit(_take_in_thread, well.pk).result(timeout=20)
         assert not any(wait.exception() for wait in waits if wait.done())
         well.refresh_from_db()
         assert well.state == "stored"
         assert Capture.objects.filter(reason="camera_busy", state="owed").count() >= len(dead) - 4
+
+
+def test_take_keeps_no_file_where_the_row_could_not_be_written(server, settings):
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite's integers do not overflow, which is how the row is made to fail here")
+    capture = owed(server.address("/fixed.jpg"))
+    Timelapse.objects.update(image_count=2**31 - 1)
+
+    with pytest.raises(DataError):
+        ingest.take(capture.pk, worker="w1")
+
+    capture.refresh_from_db()
+    assert (capture.state, capture.reason) == ("failed", "unexpected")
+    assert everything_in(settings.MEDIA_ROOT) == []
