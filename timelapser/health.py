@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from captures.dispatch import PULSE
+from captures.models import Capture
 from media_jobs import clock, outbox
 from media_jobs.models import Pulse
-from media_jobs.workers import queues_alive
+from media_jobs.workers import ALIVE_FOR, queues_alive
 from timelapser.queues import QUEUES
 
 SILENT_AFTER = timedelta(seconds=10)
+RECENTLY = timedelta(minutes=10)
+OF_THE_STORAGE = ("disk_full", "storage_unwritable", "storage_error")
 
 
 @login_not_required
@@ -46,6 +50,8 @@ def find_faults() -> list[str]:
         if silent_for is None or silent_for > SILENT_AFTER:
             faults.append("The scheduler is silent: no pictures are planned.")
         faults += [f"No worker serves the queue {queue}." for queue in queues_without_worker(now)]
+        if trouble := storage_trouble(now):
+            faults.append(trouble)
     except DatabaseError:
         return ["The database does not answer."]
     return faults
@@ -60,3 +66,22 @@ def scheduler_silence(now: datetime) -> timedelta | None:
 def queues_without_worker(now: datetime) -> list[str]:
     alive = queues_alive(now)
     return [queue for queue in QUEUES if queue not in alive]
+
+
+def storage_trouble(now: datetime) -> str:
+    """Why pictures cannot be kept, in plain words; empty where they can."""
+    free = [
+        facts["disk_free_bytes"]
+        for facts in Pulse.objects.filter(kind="worker", at__gte=now - ALIVE_FOR).values_list(
+            "facts", flat=True
+        )
+        if "disk_free_bytes" in facts
+    ]
+    if free and min(free) < settings.MIN_FREE_BYTES:
+        kept = settings.MIN_FREE_BYTES // 2**20
+        return f"The disk is full: {min(free) // 2**20} MB are free, {kept} MB are kept free."
+    recent = Capture.objects.filter(slot__gt=now - RECENTLY)
+    refused = recent.filter(state=Capture.State.FAILED, reason__in=OF_THE_STORAGE).order_by("-slot").first()
+    if refused is None or recent.stored().filter(slot__gt=refused.slot).exists():
+        return ""
+    return refused.detail

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from cameras.models import Camera
 from cameras.sources.errors import SourceError
@@ -11,9 +11,9 @@ from captures.ledger import REASONS
 from captures.models import Timelapse
 from media_jobs.models import Pulse
 from media_jobs.workers import queues_alive
+from timelapser.health import SILENT_AFTER, storage_trouble
 from timelapser.queues import CAPTURE, PLANNER, QUEUES, THUMBNAIL, UPKEEP, VIDEO
 
-SILENT_AFTER = timedelta(seconds=10)
 MEANING_OF_QUEUE = {
     PLANNER: "no picture is planned",
     CAPTURE: "no picture is taken",
@@ -79,7 +79,7 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
 
 
 def alarms(now: datetime) -> list[Alarm]:
-    """What the whole system should say aloud. Two queries."""
+    """What the whole system should say aloud. Five queries at the most."""
     found = []
     hand = Pulse.objects.filter(name="captures.plan").first()
     if hand is None or now - hand.at > SILENT_AFTER:
@@ -101,6 +101,10 @@ def alarms(now: datetime) -> list[Alarm]:
                 f"No worker serves the queue{'s' if len(silent) > 1 else ''} {names}.",
                 f"Until one is started {meaning}.",
             )
+        )
+    if trouble := storage_trouble(now):
+        found.append(
+            Alarm(trouble, "No picture can be kept until this is mended; each that is lost is written down.")
         )
     return found
 
