@@ -92,7 +92,8 @@ class MediaJobAdmin(EvidenceAdmin):
 
     @admin.action(description="Cancel", permissions=["operate"])
     def cancel(self, request: HttpRequest, jobs: QuerySet[MediaJob]) -> None:
-        refused = [f"“{job.title}” has ended already." for job in jobs if not lifecycle.cancel(job)]
+        by = request.user.get_username()
+        refused = [f"“{job.title}” has ended already." for job in jobs if not lifecycle.cancel(job, by=by)]
         tell(self, request, len(jobs) - len(refused), "Cancelled", refused)
 
     @admin.action(description="Do again", permissions=["operate"])

@@ -35,7 +35,8 @@ def record(
 ) -> tuple[MediaJob, bool]:
     """Writes the wish for work in the caller's transaction; it is sent after the commit.
 
-    Returns the job and whether it is new: the same wish (task, key) that is active already is the same job.
+    Returns the job and whether it is new: the same wish (task, key) that is active already is the same job. One that
+    was asked to stop, and whose worker has not stopped yet, is not: it gives its key away.
     """
     now = clock.now()
     active = MediaJob.objects.active().filter(task=task, key=key)
@@ -58,8 +59,11 @@ def record(
     )
     while True:
         existing = active.first()
-        if existing is not None:
+        if existing is not None and not existing.cancel_requested:
             return _hasten(existing, priority), False
+        if existing is not None:
+            active.filter(pk=existing.pk).update(key=f"{key}{_mark_of(existing)}")
+            continue
         try:
             with transaction.atomic():
                 job.save(force_insert=True)
@@ -102,7 +106,7 @@ def renew(job: MediaJob, *, done: int, total: int) -> bool:
     job.progress_done, job.progress_total = done, total
     for waiting in job.needed_by.filter(state=State.WAITING):
         _sum_up(waiting, now)
-    return not MediaJob.objects.filter(pk=job.pk, cancel_requested=True).exists()
+    return not is_asked_to_stop(job)
 
 
 def remember(job: MediaJob, **facts: Any) -> None:
@@ -143,6 +147,16 @@ def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = N
     return bool(held) or end_cancelled(job)
 
 
+def hold(job: MediaJob) -> bool:
+    """Keeps the job as it is until the caller's transaction ends. False where the work is to stop."""
+    held: int = _unless_cancelled(job).update(lease_until=clock.now() + LEASE)
+    return bool(held)
+
+
+def is_asked_to_stop(job: MediaJob) -> bool:
+    return MediaJob.objects.filter(pk=job.pk, cancel_requested=True).exists()
+
+
 def end_cancelled(job: MediaJob) -> bool:
     """running -> cancelled: the work has stopped. False where somebody else holds the job by now."""
     return _end(job, State.CANCELLED)
@@ -177,20 +191,21 @@ def wake(job_ids: Sequence[UUID]) -> None:
             outbox.send_after_commit([job])
 
 
-def cancel(job: MediaJob) -> bool:
+def cancel(job: MediaJob, *, by: str = "") -> bool:
     """Ends a job that nobody works on, asks a running one to stop; what only it waited for goes with it.
 
-    False where it had ended already.
+    `by` is the person who wants it, for the job's words. False where it had ended already.
     """
     now = clock.now()
     mine = MediaJob.objects.filter(pk=job.pk)
+    words = {"error": f"Cancelled by {by}."} if by else {}
     with transaction.atomic():
         # Locked, so that it cannot step from running to waiting between the two questions.
         list(mine.select_for_update().values_list("pk"))
         ended = mine.filter(state__in=[State.QUEUED, State.WAITING]).update(
-            state=State.CANCELLED, cancel_requested=True, finished_at=now
+            state=State.CANCELLED, cancel_requested=True, finished_at=now, **words
         )
-        asked = mine.filter(state=State.RUNNING).update(cancel_requested=True)
+        asked = mine.filter(state=State.RUNNING).update(cancel_requested=True, **words)
         job.refresh_from_db()
         if ended:
             _tell(job, now)
@@ -243,8 +258,9 @@ def _take_back(rows: Any) -> int:
 
 def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
     now = clock.now()
+    key = job.key.removesuffix(_mark_of(job))
     with transaction.atomic():
-        if not _held(job).update(state=state, finished_at=now, lease_until=None, **fields):
+        if not _held(job).update(state=state, finished_at=now, lease_until=None, key=key, **fields):
             return False
         job.refresh_from_db()
         _tell(job, now)
@@ -273,6 +289,11 @@ def _drop(needs: Iterable[MediaJob]) -> None:
     for need in needs:
         if not need.needed_by.active().exists():
             cancel(need)
+
+
+def _mark_of(job: MediaJob) -> str:
+    """Behind the key of a job that is to stop, so that the same wish can be active anew; it goes when the job ends."""
+    return f"#{job.pk}"
 
 
 def _held(job: MediaJob) -> Any:

@@ -53,7 +53,7 @@ class JobViewSet(mixins.RetrieveModelMixin, mixins.ListModelMixin, GenericViewSe
     def cancel(self, request: Request, pk: str) -> Response:
         """Ends a job that nobody works on yet; a running one stops within two seconds."""
         job = self.get_object()
-        if not lifecycle.cancel(job):
+        if not lifecycle.cancel(job, by=request.user.get_username()):
             raise Conflict(f"This job has ended: it is {job.state}.", "job_ended")
         job.refresh_from_db()
         return job_response(job, request)

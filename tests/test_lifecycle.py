@@ -223,6 +223,56 @@ def test_cancel_of_a_running_job_asks_it_to_stop():
     assert now_of(job).state == "cancelled"
 
 
+def test_wish_right_after_the_cancel_is_a_new_job_and_the_old_one_still_ends():
+    dying = claimed(args={"n": 1})
+    lifecycle.cancel(now_of(dying))
+
+    fresh, is_new = record()
+
+    assert (is_new, fresh.pk != dying.pk) == (True, True)
+    assert record() == (fresh, False)
+    assert not lifecycle.renew(dying, done=1, total=2)
+    assert lifecycle.claim(fresh.pk, worker="w2")
+    assert lifecycle.end_cancelled(dying)
+    assert [(now_of(job).state, now_of(job).key) for job in (dying, fresh)] == [
+        ("cancelled", "k"),
+        ("running", "k"),
+    ]
+    assert lifecycle.retry(now_of(dying), by="otto") == fresh
+
+
+def test_worker_of_a_cancelled_job_is_lost_while_the_same_wish_waits():
+    dying = claimed()
+    lifecycle.cancel(now_of(dying))
+    fresh, _ = record()
+    MediaJob.objects.filter(pk=dying.pk).update(lease_until=clock.now() - SECOND)
+
+    lifecycle.reap(clock.now())
+
+    assert [(now_of(job).state, now_of(job).key) for job in (dying, fresh)] == [
+        ("cancelled", "k"),
+        ("queued", "k"),
+    ]
+
+
+def test_wish_of_many_at_once_right_after_the_cancel_is_one_new_job():
+    lifecycle.cancel(now_of(claimed()))
+
+    found = at_once(6, lambda _: record())
+
+    assert len({job.pk for job, _ in found}) == 1
+    assert sorted(is_new for _, is_new in found) == [False] * 5 + [True]
+
+
+def test_cancel_says_who_did_it():
+    queued, running = record("queued")[0], claimed("running")
+    for job in (queued, running):
+        lifecycle.cancel(now_of(job), by="ada")
+    lifecycle.end_cancelled(running)
+
+    assert {now_of(job).error for job in (queued, running)} == {"Cancelled by ada."}
+
+
 def test_cancel_before_a_retry_ends_the_job():
     job = claimed()
     lifecycle.cancel(now_of(job))
