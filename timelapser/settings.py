@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from timelapser import env
 from timelapser.queues import QUEUE_OF_TASK, QUEUES
-from timelapser.secrets import drop_secrets, key_from
+from timelapser.secrets import SecretFilter, key_from, passwords_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("TIMELAPSER_DATA", BASE_DIR / "data")
@@ -281,7 +281,9 @@ LOGGING = {
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,  # first, so that the trace is searched for secrets too
-                drop_secrets,
+                SecretFilter(
+                    (SECRET_KEY, *SEALING_KEYS, *passwords_in(DATABASE_URL, REDIS.channels)),
+                ),
                 structlog.processors.JSONRenderer() if LOG_JSON else _CONSOLE,
             ],
             "foreign_pre_chain": _SHARED,
