@@ -2,6 +2,7 @@
 
 CampaignError
 ├── CameraBusy     the camera has a running or paused timelapse
+├── CameraOff      the camera is switched off here
 ├── MoveRefused    the state does not allow the move
 └── NotRunning     only a running timelapse takes pictures
 """
@@ -30,6 +31,10 @@ class CameraBusy(CampaignError):
             "complete it and start this one."
         )
         self.active = active
+
+
+class CameraOff(CampaignError):
+    """The camera is switched off here, so it takes no pictures. Switch it on first."""
 
 
 class MoveRefused(CampaignError):

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from cameras import health
 from cameras.models import Camera
-from captures.exceptions import NotRunning
+from captures.exceptions import CameraOff, NotRunning
 from captures.models import Capture, CaptureQuerySet, Gap, Timelapse
 from media_jobs import clock, lifecycle, outbox
 from media_jobs.events import EventType, emit
@@ -57,19 +57,26 @@ class StoredPicture:
 
 
 def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
-    """One picture now, asked by a person. It is a slot like any other. Raises NotRunning."""
-    if timelapse.state != Timelapse.State.RUNNING:
-        raise NotRunning
-    now = clock.now()
+    """One picture now, asked by a person. It is a slot like any other. Raises NotRunning, CameraOff."""
     with transaction.atomic():
+        locked = (
+            Timelapse.objects.select_related("camera")
+            .select_for_update(of=("self", "camera"))
+            .get(pk=timelapse.pk)
+        )
+        if locked.state != Timelapse.State.RUNNING:
+            raise NotRunning
+        if not locked.camera.is_enabled:
+            raise CameraOff
+        now = clock.now()
         capture = Capture.objects.create(
-            timelapse=timelapse,
+            timelapse=locked,
             slot=now,
             origin=Capture.Origin.PERSON,
             requested_by=by,
             give_up_at=now + timedelta(seconds=30),
             sent_at=now,
-            day_number=timelapse.day_number(now),
+            day_number=locked.day_number(now),
         )
         transaction.on_commit(lambda: send(capture.pk, capture.give_up_at))
     return capture

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
+from cameras.models import Camera
 from captures import campaign, coverage, ledger
 from captures.coverage import Coverage
-from captures.exceptions import NotRunning
+from captures.exceptions import CameraOff, NotRunning
 from captures.ledger import StoredPicture
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
@@ -183,6 +184,27 @@ def test_request_capture_needs_a_running_timelapse(move):
         move(timelapse, by="otto")
 
     with pytest.raises(NotRunning):
+        ledger.request_capture(timelapse, by="otto")
+
+    assert not timelapse.captures.exists()
+
+
+def test_request_capture_goes_by_the_row_and_not_by_a_stale_object():
+    timelapse = running()
+    stale = Timelapse.objects.get(pk=timelapse.pk)
+    campaign.pause(timelapse, by="otto")
+
+    with pytest.raises(NotRunning):
+        ledger.request_capture(stale, by="vera")
+
+    assert not timelapse.captures.exists()
+
+
+def test_request_capture_of_a_camera_that_is_switched_off_is_refused():
+    timelapse = running()
+    Camera.objects.update(is_enabled=False)
+
+    with pytest.raises(CameraOff):
         ledger.request_capture(timelapse, by="otto")
 
     assert not timelapse.captures.exists()
