@@ -175,16 +175,16 @@ def assert_ledger_is_whole(stack: Stack, timelapse: int, *, slots: int) -> None:
 
 
 def files_of_rows(stack: Stack) -> set[str]:
-    """The media files that rows name, the film before the newest one included: it stays for those who watch it."""
+    """The media files that rows name, superseded films included: they stay for those who watch them."""
     names = stack.rows(
         "SELECT file FROM captures_capture UNION ALL SELECT thumbnail FROM captures_capture"
         " UNION ALL SELECT small FROM captures_capture UNION ALL SELECT file FROM videos_segment"
     )
     found = {row["file"] for row in names if row["file"]}
-    for film in stack.rows("SELECT file, poster, revision FROM videos_video WHERE revision > 0"):
+    for film in stack.rows("SELECT file, poster, superseded FROM videos_video WHERE revision > 0"):
         for name in (film["file"], film["poster"]):
-            before = Path(name).with_name(f"{film['revision'] - 1:08d}{Path(name).suffix}")
-            found |= {name, str(before)} if film["revision"] > 1 else {name}
+            earlier = [f"{each['revision']:08d}{Path(name).suffix}" for each in film["superseded"]]
+            found |= {name, *(str(Path(name).with_name(each)) for each in earlier)}
     return found
 
 

@@ -3,16 +3,17 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from captures import campaign
 from captures.models import Capture
 from media_jobs import clock, files, lifecycle, tracked
 from media_jobs.models import Event, MediaJob
 from media_jobs.tracked import Running
+from tests.factories import make_recipe
 from tests.films import captures_of, film_of, numbers_in, photographed, render
 from tests.painted import painted_jpeg
-from videos import assembly, rendering
+from videos import assembly, rendering, retention, revisions
 from videos.exceptions import FilmInUse, TooFewPictures
 from videos.models import Segment, Video
 
@@ -326,20 +327,144 @@ def test_excluded_picture_changes_one_segment(broker):
     assert segment_jobs().count() == jobs + 1
 
 
-def test_older_revisions_go_and_the_one_before_stays(broker, settings):
+def revisions_in(settings):
+    found = [name for name in everything_in(settings.MEDIA_ROOT) if "/videos/" in name]
+    return [os.path.basename(name) for name in found]  # noqa: PTH119 - names, no paths
+
+
+def grow_and_render(timelapse, video, broker):
+    photographed(1, first=timelapse.captures.count(), timelapse=timelapse)
+    render(video, broker)
+
+
+def test_revisions_stay_for_a_minute_after_the_next_one_and_the_one_before_for_ever(broker, settings):
     timelapse = photographed(2)
     video = film_of(timelapse)
-    for number in range(3):
-        photographed(1, first=2 + number, timelapse=timelapse)
-        render(video, broker)
+    for _ in range(3):
+        grow_and_render(timelapse, video, broker)
+    assert revisions_in(settings) == [f"0000000{n}.{kind}" for n in (1, 2, 3) for kind in ("jpg", "mp4")]
 
-    found = [name for name in everything_in(settings.MEDIA_ROOT) if "/videos/" in name]
-    assert [os.path.basename(name) for name in found] == [  # noqa: PTH119 - names, no paths
-        "00000002.jpg",
-        "00000002.mp4",
-        "00000003.jpg",
-        "00000003.mp4",
+    later = clock.now() + revisions.KEEP + timedelta(seconds=1)
+    retention.tidy(later)
+
+    assert revisions_in(settings) == [f"0000000{n}.{kind}" for n in (2, 3) for kind in ("jpg", "mp4")]
+    grow_and_render(timelapse, video, broker)
+    retention.tidy(later + timedelta(days=1))
+    assert revisions_in(settings) == [f"0000000{n}.{kind}" for n in (3, 4) for kind in ("jpg", "mp4")]
+
+
+def test_publication_drops_what_was_superseded_a_minute_ago(broker, settings):
+    timelapse = photographed(2)
+    video = film_of(timelapse)
+    for _ in range(3):
+        grow_and_render(timelapse, video, broker)
+    long_ago = (clock.now() - revisions.KEEP).isoformat()
+    Video.objects.update(superseded=[each | {"at": long_ago} for each in video.superseded])
+
+    grow_and_render(timelapse, video, broker)
+
+    assert revisions_in(settings) == [f"0000000{n}.{kind}" for n in (3, 4) for kind in ("jpg", "mp4")]
+
+
+def test_superseded_revisions_beyond_their_room_go_early():
+    now = clock.now()
+    old = [
+        {"revision": n, "bytes": size, "at": now.isoformat()}
+        for n, size in ((9, 2**40), (8, 100), (7, revisions.ROOM_BYTES - 100), (6, 1), (5, 0))
     ]
+
+    assert [each["revision"] for each in revisions.still_kept(old, now)] == [9, 8, 7]
+    assert revisions.still_kept([], now) == []
+
+
+def second_film(first):
+    """Another film of the same look: its segments are there already."""
+    video = film_of(first.timelapse)
+    video.recipe = first.recipe
+    video.save()
+    return video
+
+
+def test_film_asked_for_right_after_the_cancel_is_made(broker, settings):
+    first = film_of(photographed(6))
+    render(first, broker)
+    video = second_film(first)
+    dying = lifecycle.claim(rendering.request(video, by="otto")[0].pk, worker="w")
+    rendering.cancel(video, by="otto")
+
+    fresh, is_new = rendering.request(video, by="otto")
+    assert is_new
+    with pytest.raises(assembly.WorkCancelled):
+        assembly.render(Running(dying))
+    lifecycle.end_cancelled(dying)
+
+    video.refresh_from_db()
+    assert (video.state, video.revision) == (State.RENDERING, 0)
+    broker.work_off("video")
+    video.refresh_from_db()
+    fresh.refresh_from_db()
+    assert (fresh.state, video.state, numbers_in(video)) == ("done", State.READY, list(range(6)))
+
+
+def test_cancelled_film_that_is_joined_already_is_not_published_over_the_new_one(broker, settings):
+    first = film_of(photographed(6))
+    render(first, broker)
+    video = second_film(first)
+    dying = lifecycle.claim(rendering.request(video, by="otto")[0].pk, worker="w")
+    published = []
+
+    def overtake(execute, sql, params, many, context):
+        if '"last_revision" = ' in sql and not published:
+            published.append(True)
+            elsewhere(lambda: _cancel_and_render_anew(video, broker))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(overtake), pytest.raises(assembly.WorkCancelled):
+        assembly.render(Running(dying))
+
+    assert published
+    video.refresh_from_db()
+    assert (video.state, numbers_in(video)) == (State.READY, list(range(6)))
+    mine = [name for name in everything_in(settings.MEDIA_ROOT) if f"/videos/{video.pk}/" in name]
+    assert mine == [video.poster, video.file]
+    assert files.size(video.file) == video.bytes
+
+
+def _cancel_and_render_anew(video, broker):
+    rendering.cancel(video, by="otto")
+    rendering.request(video, by="otto")
+    broker.work_off("video")
+
+
+def elsewhere(work):
+    """Does `work` over connections of its own."""
+
+    def run():
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+
+
+def test_film_takes_the_size_that_its_recipe_has_now(broker):
+    timelapse = photographed(2, size=(1280, 720))
+    video = film_of(timelapse)
+    render(video, broker)
+    assert (video.width, video.height) == (1280, 720)
+
+    video.recipe.height = 480
+    video.recipe.save()
+    render(video, broker)
+    assert (video.width, video.height) == (854, 480)
+
+    video.recipe = make_recipe(fps=10, height=720)
+    video.save()
+    render(video, broker)
+    assert (video.width, video.height) == (1280, 720)
 
 
 def test_discard_removes_the_film_with_its_files(broker, settings):

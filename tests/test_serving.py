@@ -10,7 +10,7 @@ from django.urls import reverse
 from media_jobs import files
 from media_jobs.serving import CHUNK_BYTES, serve
 from tests.factories import make_job, make_stored_capture, make_user, make_video
-from videos.rendering import revision_file
+from videos.revisions import revision_file
 
 DATA = bytes(range(256)) * 40
 TAG = '"abc"'

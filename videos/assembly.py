@@ -18,10 +18,10 @@ from django.db import transaction
 from captures.models import Capture
 from media_jobs import clock, files, lifecycle
 from media_jobs.events import EventType, emit
-from media_jobs.exceptions import StorageFull, WaitForOthers, WorkCancelled, WorkFailed
+from media_jobs.exceptions import JobError, StorageFull, WaitForOthers, WorkCancelled, WorkFailed
 from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
-from videos import looks, selection
+from videos import looks, revisions, selection
 from videos.encoding.errors import DiskFull, EncodingCancelled, EncodingError, NoFrames
 from videos.encoding.join import FilmFacts, join_segments
 from videos.encoding.keys import encoder_build, segment_key
@@ -29,7 +29,7 @@ from videos.encoding.look import Look
 from videos.encoding.poster import make_poster
 from videos.encoding.segments import encode_segment
 from videos.models import Segment, Video
-from videos.rendering import note_failure, revision_file, settle
+from videos.rendering import note_failure, settle
 from videos.selection import Cut, Frame
 
 ENCODE = "videos.encode_segment"
@@ -45,7 +45,9 @@ def render(running: Running) -> dict[str, Any]:
     try:
         return _render(running, video)
     except WorkFailed as error:
-        if error.retry_in_s is None or running.job.attempt >= running.job.max_attempts:
+        if lifecycle.is_asked_to_stop(running.job):
+            settle(video.pk)  # it may have been asked for anew
+        elif error.retry_in_s is None or running.job.attempt >= running.job.max_attempts:
             note_failure(video, str(error))
         raise
     except WorkCancelled:
@@ -149,6 +151,8 @@ def encode(running: Running) -> dict[str, Any]:
             return _keep_segment(args, key, "", 0, [capture.pk for capture in wanted], 0)
         except EncodingError as error:
             raise _as_job_error(error) from error
+        if not lifecycle.renew(running.job, done=len(wanted), total=len(wanted)):
+            raise WorkCancelled
         files.adopt(out, name)
     omitted = [wanted[position].pk for position in facts.omitted]
     return _keep_segment(args, key, name, facts.frame_count, omitted, facts.bytes)
@@ -177,8 +181,6 @@ def _keep_segment(
 def _join(
     running: Running, video: Video, look: Look, cuts: Sequence[Cut], segments: Sequence[Segment]
 ) -> dict[str, Any]:
-    revision = video.revision + 1
-    name, poster = revision_file(video, revision, "mp4"), revision_file(video, revision, "jpg")
     parts = [segment for segment in segments if segment.frame_count]
     if not parts:
         raise WorkFailed("None of the pictures could be read.", code="no_frames")
@@ -186,7 +188,8 @@ def _join(
     with files.workshop() as folder:
         film = folder / "film.mp4"
         try:
-            with files.local_copies([segment.file for segment in parts], folder) as paths:
+            names = [segment.file for segment in parts]
+            with files.local_copies(names, folder, should_stop=running.should_stop) as paths:
                 facts = join_segments(paths, look, film, should_stop=running.should_stop)
             picture = make_poster(_poster_candidates(cuts), look)
         except EncodingError as error:
@@ -199,14 +202,22 @@ def _join(
             ) from error
         if not lifecycle.renew(running.job, done=facts.frame_count, total=facts.frame_count):
             raise WorkCancelled
-        files.adopt(film, name)
-        files.write(poster, picture.data)
-    omitted = sum(len(segment.omitted) for segment in segments)
-    _publish(video, revision, name, poster, facts, omitted)
+        omitted = sum(len(segment.omitted) for segment in segments)
+        revision = revisions.take_number(video)
+        name, poster = (revisions.revision_file(video, revision, suffix) for suffix in ("mp4", "jpg"))
+        try:
+            files.adopt(film, name)
+            files.write(poster, picture.data)
+            _publish(running.job, video, revision, name, poster, facts, omitted)
+        except JobError:
+            files.delete(name, poster)
+            raise
+    revisions.delete_others(video)
     return {"video": video.pk, "revision": revision, "frames": facts.frame_count, "omitted": omitted}
 
 
 def _publish(
+    job: MediaJob,
     video: Video,
     revision: int,
     name: str,
@@ -215,13 +226,16 @@ def _publish(
     omitted: int,
 ) -> None:
     now = clock.now()
+    superseded = revisions.with_current(video, now)
     with transaction.atomic():
-        won = Video.objects.filter(pk=video.pk, revision=revision - 1).update(
+        # Held, so that a cancel comes either before and wins, or after the film is there.
+        won = lifecycle.hold(job) and Video.objects.filter(pk=video.pk, revision=video.revision).update(
             state=Video.State.READY,
             error="",
             revision=revision,
             file=name,
             poster=poster,
+            superseded=superseded,
             bytes=facts.bytes,
             frame_count=facts.frame_count,
             omitted_count=omitted,
@@ -245,9 +259,7 @@ def _publish(
             },
             now=now,
         )
-    # The one before stays for those who are watching it; what a killed worker did not come to delete goes, too.
-    folder = str(Path(name).parent)
-    files.delete(*(f"{folder}/{each}" for each in files.names_in(folder) if each < f"{revision - 1:08d}"))
+    video.revision, video.superseded = revision, superseded
 
 
 def _forget_lost(segments: Sequence[Segment]) -> None:

@@ -20,12 +20,19 @@ SMALLEST_SIDE_PX = 64
 
 
 def look_of(video: Video, first: Frame) -> Look:
-    """The film's look. Its size is decided by the first picture, once: a film does not change its size as it grows."""
-    if not video.width:
-        capture = Capture.objects.only("width", "height").get(pk=first.capture_id)
-        video.width, video.height = film_size(capture.width, capture.height, video.recipe.height)
-        Video.objects.filter(pk=video.pk).update(width=video.width, height=video.height)
+    """The film's look.
+
+    Its size is decided by the first picture, once, so that a film does not change its size as it grows; and anew when
+    its recipe wants other lines.
+    """
     recipe = video.recipe
+    if not video.width or video.recipe_height != recipe.height:
+        capture = Capture.objects.only("width", "height").get(pk=first.capture_id)
+        video.width, video.height = film_size(capture.width, capture.height, recipe.height)
+        video.recipe_height = recipe.height
+        Video.objects.filter(pk=video.pk).update(
+            width=video.width, height=video.height, recipe_height=video.recipe_height
+        )
     return Look(
         width=video.width,
         height=video.height,

@@ -77,7 +77,16 @@ class Video(models.Model):
     error = models.TextField(default="", editable=False)
     width = models.PositiveIntegerField(default=0, editable=False)
     height = models.PositiveIntegerField(default=0, editable=False)
+    recipe_height = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="The recipe's height from which the size was made."
+    )
     revision = models.PositiveIntegerField(default=0, editable=False)
+    last_revision = models.PositiveIntegerField(
+        default=0, editable=False, help_text="The last number that was given to a revision in the making."
+    )
+    superseded = models.JSONField(
+        default=list, editable=False, help_text="Earlier revisions whose files are kept, newest first."
+    )
     file = models.CharField(max_length=200, default="", editable=False)
     poster = models.CharField(max_length=200, default="", editable=False)
     bytes = models.PositiveBigIntegerField(default=0, editable=False)

@@ -8,7 +8,7 @@ from captures.models import Timelapse
 from media_jobs import clock, files, lifecycle
 from media_jobs.events import EventType, emit
 from media_jobs.models import MediaJob
-from videos import selection
+from videos import revisions, selection
 from videos.exceptions import FilmInUse, TooFewPictures
 from videos.models import Recipe, Video
 
@@ -29,7 +29,7 @@ def request(
     with transaction.atomic():
         job, is_new = lifecycle.record(
             RENDER,
-            key=_key(video),
+            key=_key(video.pk),
             topic=f"timelapse.{video.timelapse_id}",
             title=f"Film “{video.name}”",
             args={"video": video.pk},
@@ -49,8 +49,8 @@ def request(
 
 def cancel(video: Video, *, by: str) -> None:
     """Stops the film's active job, if it has one; a film that was published before stays."""
-    for job in MediaJob.objects.active().filter(task=RENDER, key=_key(video)):
-        lifecycle.cancel(job)
+    for job in MediaJob.objects.active().filter(task=RENDER, key=_key(video.pk)):
+        lifecycle.cancel(job, by=by)
     settle(video.pk)
 
 
@@ -65,7 +65,7 @@ def reconcile() -> int:
     """Settles films whose job ended without them: cancelled while it waited, or given up. Returns how many."""
     settled = 0
     for video in Video.objects.filter(state=Video.State.RENDERING).select_related("timelapse"):
-        jobs = MediaJob.objects.filter(task=RENDER, key=_key(video))
+        jobs = MediaJob.objects.filter(task=RENDER, key=_key(video.pk))
         if jobs.active().exists():
             continue
         last = jobs.order_by("-requested_at").first()
@@ -86,7 +86,13 @@ def note_failure(video: Video, message: str) -> None:
 
 
 def settle(video_id: int) -> None:
-    """A film whose render was cancelled is what it was before: ready with its last revision, or cancelled."""
+    """A film whose render was cancelled is what it was before: ready with its last revision, or cancelled.
+
+    One that was asked for anew meanwhile stays as it is.
+    """
+    wish = MediaJob.objects.active().filter(task=RENDER, key=_key(video_id), cancel_requested=False)
+    if wish.exists():
+        return
     stopped = Video.objects.filter(pk=video_id, state=Video.State.RENDERING)
     stopped.filter(revision__gt=0).update(state=Video.State.READY)
     stopped.filter(revision=0).update(state=Video.State.CANCELLED)
@@ -94,21 +100,12 @@ def settle(video_id: int) -> None:
 
 def discard(video: Video) -> None:
     """Removes the film and its files; segments go when nobody has used them for a while. Raises FilmInUse."""
-    if MediaJob.objects.active().filter(task=RENDER, key=_key(video)).exists():
+    if MediaJob.objects.active().filter(task=RENDER, key=_key(video.pk)).exists():
         raise FilmInUse
-    folder = _folder(video)
+    folder = revisions.folder_of(video)
     video.delete()
     files.delete_folder(folder)
 
 
-def revision_file(video: Video, revision: int, suffix: str) -> str:
-    """Where a revision's film (mp4) or poster (jpg) lies, relative to the media folder."""
-    return f"{_folder(video)}/{revision:08d}.{suffix}"
-
-
-def _folder(video: Video) -> str:
-    return f"cameras/{video.timelapse.camera_id}/timelapses/{video.timelapse_id}/videos/{video.pk}"
-
-
-def _key(video: Video) -> str:
-    return f"video.{video.pk}"
+def _key(video_id: int) -> str:
+    return f"video.{video_id}"

@@ -1,4 +1,4 @@
-"""Who deletes what films no longer need: segments that nobody has used for a while."""
+"""Who deletes what films no longer need: segments that nobody has used for a while, revisions that were superseded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from media_jobs import files
+from videos import revisions
 from videos.models import Segment
 
 KEEP_OPEN = timedelta(minutes=10)
@@ -14,11 +15,14 @@ KEEP_CLOSED = timedelta(days=7)
 
 
 def tidy(now: datetime, *, limit: int = 1000) -> int:
-    """Deletes segments whose run has grown since, and those not used for a week. Returns how many.
+    """Deletes superseded revisions, segments whose run has grown since, and those not used for a week.
+
+    Returns how many segments.
 
     A render that is being planned marks the segments that it counts on as used; one that does so meanwhile keeps
     them, as the deletion asks again.
     """
+    revisions.tidy(now)
     unused = Segment.objects.filter(
         Q(is_open=True, used_at__lt=now - KEEP_OPEN) | Q(used_at__lt=now - KEEP_CLOSED)
     )

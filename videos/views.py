@@ -10,12 +10,12 @@ from django.views.decorators.http import require_safe
 from media_jobs import roles
 from media_jobs.serving import serve
 from videos.models import Video
-from videos.rendering import revision_file
+from videos.revisions import revision_file
 
 
 @require_safe
 def film(request: HttpRequest, pk: int, revision: int) -> HttpResponseBase:
-    """One revision of a film; the newest and the one before it exist."""
+    """One revision of a film; the newest, the one before it and those of the last minute exist."""
     video = _video(request, pk, revision)
     name = revision_file(video, revision, "mp4")
     return serve(
