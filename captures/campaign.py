@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -28,19 +29,18 @@ CHANGEABLE = TIMING | {"name"}
 
 def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> None:
     """created -> running. Raises MoveRefused, or CameraBusy unless `complete_active` ends the other one."""
-    if timelapse.state != State.CREATED:
-        raise MoveRefused(f"This timelapse is {timelapse.state}; only a new one can be started.")
-    now = clock.now()
     try:
-        with transaction.atomic():
-            active = _rival(timelapse)
+        with _locked(timelapse) as (locked, now):
+            if locked.state != State.CREATED:
+                raise MoveRefused(f"This timelapse is {locked.state}; only a new one can be started.")
+            active = _rival(locked)
             if active is not None and not complete_active:
                 raise CameraBusy(active)
             if active is not None:
                 complete(active, by=by)
-            first_day = max(now, timelapse.start_at) if timelapse.start_at else now
-            _move(timelapse, State.RUNNING, by=by, now=now, started_at=first_day)
-            _open_schedule(timelapse, now)
+            first_day = max(now, locked.start_at) if locked.start_at else now
+            _move(locked, State.RUNNING, by=by, now=now, started_at=first_day)
+            _open_schedule(locked, now)
     except IntegrityError:
         active = _rival(timelapse)
         if active is None:
@@ -55,12 +55,11 @@ def pause(timelapse: Timelapse, *, by: str) -> None:
 
 def resume(timelapse: Timelapse, *, by: str) -> None:
     """paused -> running, on the grid that it had. Raises MoveRefused."""
-    if timelapse.state != State.PAUSED:
-        raise MoveRefused(f"This timelapse is {timelapse.state}; only a paused one can be resumed.")
-    now = clock.now()
-    with transaction.atomic():
-        _move(timelapse, State.RUNNING, by=by, now=now)
-        _open_schedule(timelapse, now)
+    with _locked(timelapse) as (locked, now):
+        if locked.state != State.PAUSED:
+            raise MoveRefused(f"This timelapse is {locked.state}; only a paused one can be resumed.")
+        _move(locked, State.RUNNING, by=by, now=now)
+        _open_schedule(locked, now)
 
 
 def complete(timelapse: Timelapse, *, by: str) -> None:
@@ -70,8 +69,8 @@ def complete(timelapse: Timelapse, *, by: str) -> None:
 
 def archive(timelapse: Timelapse, *, by: str) -> None:
     """completed (or never started) -> archived. Raises MoveRefused."""
-    with transaction.atomic():
-        _move(timelapse, State.ARCHIVED, by=by, now=clock.now())
+    with _locked(timelapse) as (locked, now):
+        _move(locked, State.ARCHIVED, by=by, now=now)
 
 
 def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
@@ -82,26 +81,22 @@ def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
     wrong = set(fields) - CHANGEABLE
     if wrong:
         raise MoveRefused(f"These cannot be changed: {', '.join(sorted(wrong))}.")
-    fields = {name: value for name, value in fields.items() if getattr(timelapse, name) != value}
-    moves_slots = bool(TIMING & set(fields))
-    if moves_slots and timelapse.state in {State.COMPLETED, State.ARCHIVED}:
-        raise MoveRefused("A completed timelapse is history: its schedule cannot be changed.")
-    if {"start_at", "time_zone"} & set(fields) and timelapse.state != State.CREATED:
-        raise MoveRefused("Start and time zone can be changed only before the timelapse is started.")
-    now = clock.now()
-    with transaction.atomic():
-        locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+    with _locked(timelapse) as (locked, now):
+        changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
+        moves_slots = bool(TIMING & set(changed))
+        if moves_slots and locked.state in {State.COMPLETED, State.ARCHIVED}:
+            raise MoveRefused("A completed timelapse is history: its schedule cannot be changed.")
+        if {"start_at", "time_zone"} & set(changed) and locked.state != State.CREATED:
+            raise MoveRefused("Start and time zone can be changed only before the timelapse is started.")
         reschedules = moves_slots and locked.state == State.RUNNING
         if reschedules:
             _close_schedule(locked, now)  # by the end that it had
-        for name, value in fields.items():
-            setattr(timelapse, name, value)
+        for name, value in changed.items():
             setattr(locked, name, value)
-        locked.save(update_fields=list(fields))
+        locked.save(update_fields=list(changed))
         if reschedules:
             _open_schedule(locked, now)
-            timelapse.next_slot_at = locked.next_slot_at
-        _tell(timelapse, by, now)
+        _tell(locked, by, now)
 
 
 def complete_ended(now: datetime) -> int:
@@ -111,10 +106,11 @@ def complete_ended(now: datetime) -> int:
     """
     ended = Timelapse.objects.active().filter(end_at__lte=now, next_slot_at__isnull=True)
     completed = 0
-    for timelapse in ended:
-        if timelapse.captures.owed().exists():
-            continue
-        with suppress(MoveRefused):  # a person was quicker
+    for pk in list(ended.values_list("pk", flat=True)):
+        with transaction.atomic():
+            timelapse = ended.select_for_update().filter(pk=pk).first()
+            if timelapse is None or timelapse.captures.owed().exists():  # none: a person was quicker
+                continue
             _stop(timelapse, State.COMPLETED, "timelapse_ended", by="clock")
             completed += 1
     return completed
@@ -136,16 +132,26 @@ def next_slot(timelapse: Timelapse, grid: intervalometer.Grid, *, at_or_after: d
 
 
 def _stop(timelapse: Timelapse, state: str, reason: str, *, by: str) -> None:
-    now = clock.now()
-    with transaction.atomic():
-        locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+    with _locked(timelapse) as (locked, now):
         fields: dict[str, Any] = {"completed_at": now} if state == State.COMPLETED else {}
         was_running = locked.state == State.RUNNING
-        _move(timelapse, state, by=by, now=now, **fields)
+        _move(locked, state, by=by, now=now, **fields)
         if was_running:
-            ledger.skip_owed(timelapse, reason)
+            ledger.skip_owed(locked, reason)
             _close_schedule(locked, now)
-        timelapse.next_slot_at = None
+
+
+@contextmanager
+def _locked(timelapse: Timelapse) -> Iterator[tuple[Timelapse, datetime]]:
+    """The row as it is now, held until the transaction ends, and this instant; the caller's object then says the same.
+
+    What the caller had loaded may be as old as the page that was clicked.
+    """
+    with transaction.atomic():
+        locked = Timelapse.objects.select_for_update().get(pk=timelapse.pk)
+        yield locked, clock.now()
+    for field in Timelapse._meta.concrete_fields:
+        setattr(timelapse, field.attname, getattr(locked, field.attname))
 
 
 def _rival(timelapse: Timelapse) -> Timelapse | None:
@@ -162,6 +168,7 @@ def _open_schedule(timelapse: Timelapse, now: datetime) -> None:
         timelapse=timelapse, anchor_at=grid.anchor, interval_s=timelapse.interval_s, from_at=from_at
     )
     timelapse.next_slot_at = next_slot(timelapse, grid, at_or_after=from_at)
+    timelapse.schedule_error = ""
     Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=timelapse.next_slot_at, schedule_error="")
 
 
@@ -196,6 +203,7 @@ def _close_schedule(timelapse: Timelapse, now: datetime) -> None:
     )
     until_at = ahead + timedelta(microseconds=1) if ahead else owed_until
     Schedule.objects.filter(pk=schedule.pk).update(until_at=max(until_at, schedule.from_at))
+    timelapse.next_slot_at = None
     Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=None)
 
 

@@ -117,6 +117,61 @@ def test_start_of_a_stale_object_is_refused():
         campaign.start(stale, by="vera")
 
 
+def test_start_and_resume_of_stale_objects_go_by_the_row():
+    timelapse = make_timelapse(interval_s=10)
+    created = Timelapse.objects.get(pk=timelapse.pk)
+    end_at = clock.now() + timedelta(days=1)
+    campaign.change(timelapse, by="otto", interval_s=20, end_at=end_at)
+
+    campaign.start(created, by="vera")
+
+    assert timelapse.schedules.get().interval_s == 20
+    assert (created.interval_s, created.end_at, created.state) == (20, end_at, State.RUNNING)
+    campaign.pause(timelapse, by="otto")
+    paused = Timelapse.objects.get(pk=timelapse.pk)
+    campaign.change(timelapse, by="otto", interval_s=30)
+
+    campaign.resume(paused, by="vera")
+
+    assert timelapse.schedules.get(until_at__isnull=True).interval_s == paused.interval_s == 30
+    timelapse.refresh_from_db()
+    assert paused.next_slot_at == timelapse.next_slot_at is not None
+    assert faults(timelapse) == []
+
+
+def test_move_of_a_stale_object_is_judged_by_the_row():
+    timelapse = running()
+    stale = Timelapse.objects.get(pk=timelapse.pk)
+    campaign.pause(timelapse, by="otto")
+
+    with pytest.raises(MoveRefused):
+        campaign.pause(stale, by="vera")
+    campaign.complete(stale, by="vera")
+
+    assert stale.state == State.COMPLETED
+    assert stale.completed_at is not None
+    assert faults(timelapse) == []
+
+
+def test_change_of_a_stale_object_is_compared_with_and_refused_by_the_row():
+    timelapse = make_timelapse(interval_s=10, time_zone="UTC")
+    stale = Timelapse.objects.get(pk=timelapse.pk)
+    campaign.change(timelapse, by="otto", interval_s=20)
+    campaign.change(stale, by="vera", interval_s=10)  # as the object has it, and the row has not
+
+    timelapse.refresh_from_db()
+    assert timelapse.interval_s == 10
+    campaign.start(timelapse, by="otto")
+    with pytest.raises(MoveRefused):
+        campaign.change(stale, by="vera", time_zone="Asia/Tokyo")
+    campaign.complete(timelapse, by="otto")
+    with pytest.raises(MoveRefused):
+        campaign.change(stale, by="vera", interval_s=99)
+
+    timelapse.refresh_from_db()
+    assert (timelapse.interval_s, timelapse.time_zone) == (10, "UTC")
+
+
 @pytest.mark.parametrize("state", ["running", "paused"])
 def test_start_on_a_busy_camera_names_the_active_one(state):
     active = in_state(state)
