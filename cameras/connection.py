@@ -18,6 +18,7 @@ from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 
 PREVIEWS = "previews"
+SEALED = "sealed_password"
 
 
 def settings_of(camera: Camera) -> SourceSettings:
@@ -92,8 +93,8 @@ def run_test(running: Running) -> dict[str, Any]:
         if "camera" in args:
             source = settings_of(Camera.objects.get(pk=args["camera"]))
         else:
-            values = {name: value for name, value in args.items() if name != "sealed_password"}
-            source = _settings(**values, password=sealing.unseal(args["sealed_password"]))
+            values = {name: value for name, value in args.items() if name != SEALED}
+            source = _settings(**values, password=sealing.unseal(_sealed_password(args)))
         still = open_source(source).read()
         picture = make_preview(still)
     except SourceError as error:
@@ -122,6 +123,13 @@ def run_test(running: Running) -> dict[str, Any]:
         "bytes": len(still.encoded) if still.encoded is not None else len(picture),
         "preview": preview,
     }
+
+
+def _sealed_password(args: dict[str, Any]) -> str:
+    """Raises SealBroken where it is gone: a job that has ended keeps nothing sealed, so its retry lacks it."""
+    if SEALED not in args:
+        raise SealBroken("The password of this test is not kept.")
+    return str(args[SEALED])
 
 
 def _settings(**values: Any) -> SourceSettings:

@@ -16,6 +16,7 @@ from media_jobs.events import EventType, emit, hint, job_payload
 from media_jobs.models import MediaJob
 
 LEASE = timedelta(seconds=60)
+SEALED = "sealed_"  # arguments named like this do not outlive the work: rows are kept for weeks
 State = MediaJob.State
 
 
@@ -269,10 +270,14 @@ def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
 
 
 def _after_end(job: MediaJob) -> None:
-    """Those who wait for this one are looked for once its end is true.
+    """What was sealed for the work goes; those who wait for this one are looked for once its end is true.
 
     Asked before the commit, one that begins to wait at this moment would not be seen, and would not see the end.
     """
+    kept = {name: value for name, value in job.args.items() if not (name.startswith(SEALED) and value)}
+    if kept != job.args:
+        job.args = kept
+        MediaJob.objects.filter(pk=job.pk).update(args=kept)
     transaction.on_commit(lambda: _wake_who_needed(job))
 
 

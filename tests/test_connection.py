@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cameras import connection
-from media_jobs import files
+from media_jobs import files, lifecycle
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_camera, make_jpeg
 from tests.misbehaving_cameras import closed_port
@@ -80,6 +80,38 @@ def test_password_is_nowhere_in_job_events_and_messages(server, broker):
     )
     assert "falsch" not in everything
     assert all(b"falsch" not in message for message in messages)
+
+
+@pytest.mark.parametrize("path", ["/snapshot.jpg", "/nothing.jpg"])
+def test_password_does_not_stay_in_a_test_that_has_ended(server, broker, path):
+    job = request(server.address(path))
+    assert MediaJob.objects.get(pk=job.pk).args["sealed_password"]
+
+    result_of(job, broker)
+
+    assert "sealed_password" not in MediaJob.objects.get(pk=job.pk).args
+    again = lifecycle.retry(MediaJob.objects.get(pk=job.pk), by="otto")
+    assert result_of(again, broker)["advice"] == "Enter the password again."
+
+
+def test_password_does_not_stay_in_a_test_that_was_cancelled_or_lost(server):
+    cancelled, lost = request(server.address("/a.jpg")), request(server.address("/b.jpg"))
+
+    lifecycle.cancel(cancelled)
+    lifecycle.claim(lost.pk, worker="capture@gone")
+    lifecycle.release("capture@gone")
+
+    ended = {job.pk: job for job in MediaJob.objects.all()}
+    assert (ended[cancelled.pk].state, ended[lost.pk].state) == ("cancelled", "failed")
+    assert all("sealed_password" not in job.args for job in ended.values())
+
+
+def test_test_without_a_password_can_be_repeated(server, broker):
+    job = request(server.address("/snapshot.jpg"), username="", password="")
+    assert result_of(job, broker)["code"] == "login_refused"
+
+    again = lifecycle.retry(MediaJob.objects.get(pk=job.pk), by="otto")
+    assert result_of(again, broker)["code"] == "login_refused"
 
 
 def test_empty_password_stands_for_the_saved_one(server, broker):
