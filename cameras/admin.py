@@ -69,7 +69,7 @@ class CameraAdmin(ModelAdmin):
     list_display = [
         "name",
         "kind",
-        "address",
+        "shown_address",
         "is_enabled",
         "shown_health",
         "last_success_at",
@@ -103,6 +103,25 @@ class CameraAdmin(ModelAdmin):
     @display(description="has a password", boolean=True)
     def has_password(self, camera: Camera) -> bool:
         return camera.has_password
+
+    @display(description="address", ordering="address")
+    def shown_address(self, camera: Camera) -> str:
+        return camera.shown_address
+
+    def get_fieldsets(self, request: HttpRequest, obj: Camera | None = None) -> Any:
+        """In full it is shown only where it is written: its query can hold a password."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        fields = ["name", "kind", "shown_address", "is_enabled", "notes"]
+        return [(None, {"fields": fields}), *fieldsets[1:]]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Camera | None = None) -> list[str]:
+        return [*self.readonly_fields, "shown_address"]
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        # What can be searched can be guessed, letter by letter.
+        return self.search_fields if self.has_change_permission(request) else ["name", "notes"]
 
     def save_model(self, request: HttpRequest, obj: Camera, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         if not change:

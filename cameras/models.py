@@ -7,11 +7,7 @@ from django.db import models
 
 from cameras import sealing
 from cameras.sources import SourceKind
-
-
-class CameraQuerySet(models.QuerySet["Camera"]):
-    def enabled(self) -> CameraQuerySet:
-        return self.filter(is_enabled=True)
+from cameras.sources.addresses import mask_query
 
 
 class Camera(models.Model):
@@ -62,8 +58,6 @@ class Camera(models.Model):
     last_error = models.TextField(default="", editable=False)
     image_count = models.PositiveIntegerField("pictures in total", default=0, editable=False)
 
-    objects = CameraQuerySet.as_manager()
-
     class Meta:
         ordering = ["name"]
 
@@ -73,6 +67,11 @@ class Camera(models.Model):
     @property
     def topic(self) -> str:
         return f"camera.{self.pk}"
+
+    @property
+    def shown_address(self) -> str:
+        """For everybody who does not set up cameras."""
+        return mask_query(self.address)
 
     @property
     def has_password(self) -> bool:

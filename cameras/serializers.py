@@ -10,6 +10,7 @@ from rest_framework import serializers
 from cameras.models import Camera
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
+from media_jobs import roles
 
 READING = [
     "kind",
@@ -59,6 +60,10 @@ class CameraSerializer(ReadingSerializer):
     """A camera and how it has been answering."""
 
     has_password = serializers.BooleanField(read_only=True)
+    address = serializers.CharField(
+        max_length=500,
+        help_text="Without user name and password. Those who may not change it see no values of its query.",
+    )
     notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
 
     class Meta:
@@ -88,6 +93,13 @@ class CameraSerializer(ReadingSerializer):
             "last_error",
             "image_count",
         ]
+
+    def to_representation(self, instance: Camera) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        request = self.context.get("request")
+        if request is None or not roles.may(request.user, roles.CONFIGURE, instance):
+            shown["address"] = instance.shown_address
+        return shown
 
     def create(self, validated_data: dict[str, Any]) -> Camera:
         return self._write(Camera(), validated_data)

@@ -19,6 +19,7 @@ SCHEMES: dict[SourceKind, tuple[str, ...]] = {
 }
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 MAX_LENGTH = 2000
+MASK = "***"
 
 # Where clouds answer with the secrets of the machine: AWS, GCP, Azure, Oracle, OpenStack, Alibaba.
 METADATA_ADDRESSES = frozenset(
@@ -120,6 +121,22 @@ def split_credentials(address: str) -> tuple[str, str, str]:
         return address, "", ""
     username, _, password = login.partition(":")
     return f"{scheme}://{host}{rest[len(authority) :]}", unquote(username), unquote(password)
+
+
+def mask_query(address: str) -> str:
+    """The address with the values of its query hidden: many cameras take their password there."""
+    path, mark, query = address.partition("?")
+    if not mark or "://" not in path:
+        return address
+    fields = re.split(r"([&;])", query)
+    return path + mark + "".join(_mask_field(field) for field in fields)
+
+
+def _mask_field(field: str) -> str:
+    name, mark, value = field.partition("=")
+    if mark:
+        return f"{name}={MASK}" if value else field
+    return field if field in {"", "&", ";"} else MASK  # without a name it may be anything
 
 
 def host_and_port(address: str) -> tuple[str, int]:
