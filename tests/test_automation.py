@@ -2,9 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from captures.models import Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob
-from tests.factories import make_recipe
+from tests.factories import make_recipe, make_stored_capture
 from tests.films import film_of, numbers_in, photographed
 from videos import automation, rendering
 from videos.models import Video
@@ -71,3 +72,25 @@ def test_follower_without_pictures_of_its_days_stops_no_other():
     follower_of(photographed(3))
 
     assert automation.follow(clock.now()) == 1
+
+
+def test_follower_of_days_that_are_over_is_made_once(broker):
+    timelapse = photographed(3)
+    video = follower_of(timelapse)
+    last_day = timelapse.captures.latest("slot").slot.astimezone(timelapse.zone).date()
+    Video.objects.update(until_day=last_day)
+    assert automation.follow(clock.now()) == 1
+    broker.work_off("video")
+    next_week = timelapse.captures.latest("slot").slot + timedelta(days=7)
+    make_stored_capture(timelapse=timelapse, slot=next_week)
+    Timelapse.objects.update(image_count=4)
+
+    assert automation.follow(clock.now()) == 0
+    assert automation.follow(clock.now()) == 0
+
+    timelapse.captures.earliest("slot").delete()
+    Timelapse.objects.update(image_count=3)
+    assert automation.follow(clock.now()) == 1
+    broker.work_off("video")
+    video.refresh_from_db()
+    assert numbers_in(video) == [1, 2]

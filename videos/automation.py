@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 
 from media_jobs.models import MediaJob
-from videos import rendering
+from videos import rendering, selection
 from videos.exceptions import TooFewPictures
 from videos.models import Video
 
@@ -26,7 +26,17 @@ def follow(now: datetime) -> int:
     for video in behind:
         if video.asked_at and now < video.asked_at + timedelta(seconds=video.throttle_s):
             continue
+        if not has_changed(video):
+            Video.objects.filter(pk=video.pk).update(asked_image_count=video.timelapse.image_count)
+            continue
         with suppress(TooFewPictures):  # of its own days: the others go on
             _, is_new = rendering.request(video, by="clock", priority=MediaJob.Priority.MEDIUM, is_quiet=True)
             asked += is_new
     return asked
+
+
+def has_changed(video: Video) -> bool:
+    """Whether pictures came to the film or went: not where its last day is over and they belong to later ones."""
+    if video.until_day is None or video.state != Video.State.READY:
+        return True
+    return selection.count(video) != video.frame_count + video.omitted_count

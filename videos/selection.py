@@ -55,6 +55,11 @@ def exists(video: Video) -> bool:
     return _stored(video).exists()
 
 
+def count(video: Video) -> int:
+    """How many pictures the film would have now."""
+    return _stored(video).count()
+
+
 def _stored(video: Video) -> CaptureQuerySet:
     stored = Capture.objects.stored().filter(timelapse=video.timelapse_id)
     start, end = day_limits(video.from_day, video.until_day, video.timelapse.zone)

@@ -7,6 +7,12 @@ from celery import Task, shared_task
 from media_jobs import clock, tracked
 from videos import automation, rendering, retention
 
+# The last resort against work that hangs where nothing asks whether to stop, such as a storage that does not answer.
+# Each ffmpeg has a limit of its own; a join copies packets, at the speed of the disk. Pools of threads
+# cannot end their work and ignore it.
+SOFT_LIMIT_S = 6 * 3600
+HARD_LIMIT_S = SOFT_LIMIT_S + 300
+
 
 @shared_task(name="videos.follow")
 def follow() -> None:
@@ -14,14 +20,14 @@ def follow() -> None:
     automation.follow(clock.now())
 
 
-@shared_task(name="videos.render", bind=True)
+@shared_task(name="videos.render", bind=True, soft_time_limit=SOFT_LIMIT_S, time_limit=HARD_LIMIT_S)
 def render(self: Task, job_id: str) -> None:
     from videos import assembly  # slow import: the encoder, for the video pool only
 
     tracked.run(job_id, assembly.render, worker=str(self.request.hostname))
 
 
-@shared_task(name="videos.encode_segment", bind=True)
+@shared_task(name="videos.encode_segment", bind=True, soft_time_limit=SOFT_LIMIT_S, time_limit=HARD_LIMIT_S)
 def encode_segment(self: Task, job_id: str) -> None:
     from videos import assembly  # slow import: the encoder, for the video pool only
 
