@@ -39,11 +39,6 @@ def whole(name: str, default: int) -> int:
     return value
 
 
-def number(name: str, default: float) -> float:
-    value: float = env.float(name, default=default)
-    return value
-
-
 def words(name: str, default: list[str]) -> list[str]:
     """A list separated by commas; blanks around the words do not count."""
     value: list[str] = env.list(name, default=default)
