@@ -1,7 +1,5 @@
 """Sixty slots of two cameras at one second over the real thing: PostgreSQL, Redis, and a process for each role."""
 
-import time
-
 import cv2
 import pytest
 
@@ -187,13 +185,11 @@ def test_cancel_ends_ffmpeg_and_leaves_no_part_of_a_file(run):
     job = run.api.post(f"/api/v1/videos/{video}/render/").json()["id"]
     wait_for(run.stack.ffmpegs, within_s=60, what="ffmpeg to begin", every_s=0.02)
 
-    asked_at = time.monotonic()
     answer = run.api.post(f"/api/v1/videos/{video}/cancel/")
 
     assert answer.status_code == 200
-    wait_for(lambda: not run.stack.ffmpegs(), within_s=10, what="ffmpeg to end", every_s=0.02)
-    # Two seconds are promised; the rest is for a machine that is not ours alone.
-    assert time.monotonic() - asked_at < 6
+    # Two seconds are promised, and measured without the neighbours of this test by tests/test_rendering.py.
+    wait_for(lambda: not run.stack.ffmpegs(), within_s=6, what="ffmpeg to end", every_s=0.02)
     wait_for(
         lambda: run.api.get(f"/api/v1/jobs/{job}/").json()["state"] == "cancelled", within_s=10, what="it"
     )
