@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,35 @@ def test_every_variable_is_in_the_example():
     used = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
     described = set(re.findall(r"^#? ?(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert used == described
+
+
+def described_settings():
+    """The names of the tables in the documentation for those who run it, and their defaults."""
+    text = (ROOT / "docs" / "configuration.md").read_text().partition("## For tests")[0]
+    for line in re.findall(r"^\| `TIMELAPSER_.*", text, re.MULTILINE):
+        names, defaults = line.split("|")[1:3]
+        yield from zip_longest(re.findall(r"`(\w+)`", names), re.findall(r"`([^`]*)`|none", defaults))
+
+
+def test_every_documented_setting_reaches_every_container():
+    fixed = {"TIMELAPSER_DATA", "TIMELAPSER_MEDIA", "TIMELAPSER_STATIC"}  # places in the image: Dockerfile
+    never = {"TIMELAPSER_DEBUG"}
+    settings = {name for name, _ in described_settings() if name}
+    assert len(settings) > 25
+
+    for name, service in OURS.items():
+        assert set(service["environment"]) == settings - fixed - never, name
+    image = (ROOT / "Dockerfile").read_text()
+    assert all(re.search(rf"^ *(?:ENV )?{name}=", image, re.MULTILINE) for name in fixed)
+
+
+def test_defaults_are_the_documented_ones():
+    own = {*SECRETS, "TIMELAPSER_DATABASE_URL", "TIMELAPSER_REDIS_URL", "TIMELAPSER_ALLOWED_HOSTS"}
+    own.add("TIMELAPSER_LOG_JSON")  # containers' logs are read by programs
+    given = SERVICES["web"]["environment"]
+    for name, default in described_settings():
+        if name in given and name not in own:
+            assert given[name] == f"${{{name}:-{default}}}"
 
 
 def test_image_takes_the_sources_and_nothing_else():
