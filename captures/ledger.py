@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -18,6 +19,7 @@ from media_jobs.events import EventType, emit
 
 State = Capture.State
 READ_MARGIN_S = 5
+BATCH = 1000
 RESEND_AFTER = timedelta(seconds=3)
 # A message's end is judged by the worker's own clock, `give_up_at` by the database's in `claim`, which decides. Past
 # its end a message only takes room; until then it must not be dropped by a machine whose clock is wrong.
@@ -239,12 +241,14 @@ def skip_owed(timelapse: Timelapse, reason: str) -> int:
 
 def sweep(now: datetime) -> tuple[int, int]:
     """Gives up what is too late, sends again what was lost within its grace. Returns both counts."""
-    given_up = 0
-    late = Capture.objects.owed().filter(give_up_at__lt=now).select_related("timelapse__camera")
-    for capture in late.filter(lease_until__isnull=True).order_by("give_up_at")[:1000]:
-        given_up += miss(capture, capture.reason or ("no_worker" if capture.sent_at else "not_sent_in_time"))
-    for capture in late.filter(lease_until__lt=now).order_by("give_up_at")[:1000]:
-        given_up += fail(capture, "worker_lost")
+    late = Capture.objects.owed().filter(give_up_at__lt=now)
+    untried = late.filter(lease_until__isnull=True)
+    given_up = (
+        _give_up(untried.filter(reason="camera_busy"), State.MISSED, "camera_busy", now)
+        + _give_up(untried.filter(sent_at__isnull=True), State.MISSED, "not_sent_in_time", now)
+        + _give_up(untried, State.MISSED, "no_worker", now)
+        + _give_up(late.filter(lease_until__lt=now), State.FAILED, "worker_lost", now)
+    )
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     lost = Q(sent_at__isnull=True) | Q(sent_at__lt=now - RESEND_AFTER)
     rows = Capture.objects.owed().filter(free, lost, slot__lte=now, give_up_at__gte=now)
@@ -266,24 +270,49 @@ def release(worker: str) -> int:
     )
 
 
-def account(*, batch: int = 1000, limit: int = 20_000) -> int:
-    """Turns gaps into rows, the newest gap first, `batch` rows a transaction. Returns how many were written."""
+def _give_up(late: CaptureQuerySet, state: str, reason: str, now: datetime) -> int:
+    """Moves all of `late`, BATCH rows a transaction. Returns how many.
+
+    Rows that somebody else holds just now are left to him, or to the next sweep.
+    """
+    given_up = 0
+    while True:
+        with transaction.atomic():
+            rows = list(
+                late.select_related("timelapse")
+                .select_for_update(skip_locked=True, of=("self",))
+                .order_by("timelapse_id", "slot")[:BATCH]
+            )
+            held = late.filter(pk__in=[row.pk for row in rows])
+            held.update(state=state, reason=reason, detail=words_of(reason), lease_until=None)
+            for _, several in groupby(rows, key=lambda row: row.timelapse_id):
+                _tell_given_up(list(several), state, reason, now)
+        given_up += len(rows)
+        if len(rows) < BATCH:
+            return given_up
+
+
+def account(*, batch: int = BATCH, limit: int = 2000) -> int:
+    """Turns gaps into rows, newest slots first, `batch` rows a transaction. Returns how many were written.
+
+    At most `limit`, so that the sweep, which waits behind it, has its turn.
+    """
     written = 0
-    while written < limit:
-        gap = Gap.objects.select_related("timelapse", "schedule").order_by("-from_at").first()
-        if gap is None:
-            break
-        written += _account_some(gap, batch)
+    while written < limit and (gap := Gap.objects.order_by("-until_at").first()):
+        written += _account_some(gap.pk, min(batch, limit - written))
     return written
 
 
-def _account_some(gap: Gap, batch: int) -> int:
+@transaction.atomic
+def _account_some(gap_id: int, batch: int) -> int:
+    gaps = Gap.objects.select_related("timelapse", "schedule").select_for_update(of=("self",))
+    gap = gaps.filter(pk=gap_id).first()
+    if gap is None:  # somebody else was quicker
+        return 0
     grid, timelapse = gap.schedule.grid, gap.timelapse
-    slots: list[datetime] = []
-    for slot in grid.between(gap.from_at, gap.until_at):
-        slots.append(slot)
-        if len(slots) == batch:
-            break
+    left = grid.count(gap.from_at, gap.until_at)
+    end = grid.index(grid.first_from(gap.until_at))
+    slots = [grid.slot(end - k) for k in range(1, min(batch, left) + 1)]
     rows = [
         Capture(
             timelapse=timelapse,
@@ -296,12 +325,12 @@ def _account_some(gap: Gap, batch: int) -> int:
         )
         for slot in slots
     ]
-    with transaction.atomic():
-        Capture.objects.bulk_create(rows, ignore_conflicts=True)
-        if len(slots) < batch:
-            Gap.objects.filter(pk=gap.pk).delete()
-        else:
-            Gap.objects.filter(pk=gap.pk).update(from_at=grid.next_after(slots[-1]))
+    Capture.objects.bulk_create(rows, ignore_conflicts=True)
+    if left > len(slots):
+        gap.until_at = slots[-1]
+        gap.save(update_fields=["until_at"])
+    else:
+        gap.delete()
     return len(rows)
 
 
@@ -329,3 +358,12 @@ def _names(capture: Capture) -> dict[str, object]:
 def _tell_gone(type_: EventType, capture: Capture, reason: str, detail: str, now: datetime) -> None:
     payload = {**_names(capture), "reason": reason, "message": detail or words_of(reason)}
     emit(type_, capture.timelapse.topic, payload, now=now)
+
+
+def _tell_given_up(captures: list[Capture], state: str, reason: str, now: datetime) -> None:
+    """One event for what one timelapse lost at once for one reason, named by the newest of `captures`."""
+    newest, timelapse = captures[-1], captures[-1].timelapse
+    several = {"count": len(captures), "from": captures[0].slot.isoformat()} if len(captures) > 1 else {}
+    payload = {**_names(newest), "reason": reason, "message": words_of(reason), **several}
+    type_ = EventType.CAPTURE_FAILED if state == State.FAILED else EventType.CAPTURE_MISSED
+    emit(type_, timelapse.topic, payload, now=now)

@@ -113,9 +113,9 @@ def test_account_writes_exactly_the_slots_of_the_gap_in_batches():
 
     written = ledger.account(batch=100, limit=250)
 
-    assert written == 300  # whole batches
+    assert written == 250
     assert faults(timelapse) == []
-    assert ledger.account(batch=100) == len(expected) - 300
+    assert ledger.account(batch=100) == len(expected) - 250
     missed = timelapse.captures.filter(state="missed", reason="scheduler_was_down").order_by("slot")
     assert [capture.slot for capture in missed] == expected
     assert set(slots_of(timelapse)) == present | set(expected)
@@ -146,7 +146,7 @@ def test_account_takes_the_newest_gap_first():
             timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 60 * SECOND, reason="x"
         )
 
-    ledger.account(batch=100, limit=1)
+    ledger.account(batch=100, limit=6)
 
     assert min(slots_of(timelapse)) >= now - timedelta(hours=1)
     assert sorted(Gap.objects.values_list("from_at", flat=True)) == [

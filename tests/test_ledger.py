@@ -1,8 +1,10 @@
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
 
 from cameras.models import Camera
 from captures import campaign, coverage, ledger
@@ -12,7 +14,7 @@ from captures.ledger import StoredPicture
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob
-from tests.campaigns import faults, plan_until, running
+from tests.campaigns import faults, plan_until, running, slots_of
 from tests.factories import make_capture, make_timelapse
 
 pytestmark = pytest.mark.django_db
@@ -245,6 +247,71 @@ def test_sweep_gives_up_what_is_too_late_and_says_who_was_to_blame(broker):
         at_work.pk: ("owed", ""),
     }
     assert broker.messages("capture") == []
+
+
+def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkeypatch):
+    monkeypatch.setattr(ledger, "BATCH", 7)
+    now = clock.now()
+    timelapses = [running(interval_s=3600) for _ in range(3)]
+    for timelapse in timelapses:
+        for k in range(1, 9):
+            late = {"timelapse": timelapse, "slot": now - k * 60 * SECOND, "give_up_at": now - SECOND}
+            owed(**late, sent_at=None if k == 8 else now)
+    newest = [timelapse.captures.order_by("slot").last() for timelapse in timelapses]
+
+    with CaptureQueriesContext(connection) as queries:
+        assert ledger.sweep(now) == (24, 0)
+
+    assert set(Capture.objects.values_list("state", "reason", "detail")) == {
+        ("missed", reason, ledger.REASONS[reason]) for reason in ("no_worker", "not_sent_in_time")
+    }
+    assert len([query for query in queries if query["sql"].startswith("UPDATE")]) <= 5
+    events = Event.objects.filter(type="capture_missed")
+    counts = Counter()
+    for event in events:
+        counts[event.topic, event.payload["reason"]] += event.payload.get("count", 1)
+    assert counts == Counter(
+        {(timelapse.topic, "no_worker"): 7 for timelapse in timelapses}
+        | {(timelapse.topic, "not_sent_in_time"): 1 for timelapse in timelapses}
+    )
+    several = events.get(topic=timelapses[0].topic, payload__reason="no_worker")
+    assert several.payload == {
+        "capture": newest[0].pk,
+        "timelapse": timelapses[0].pk,
+        "camera": timelapses[0].camera_id,
+        "slot": newest[0].slot.isoformat(),
+        "reason": "no_worker",
+        "message": ledger.REASONS["no_worker"],
+        "count": 7,
+        "from": (now - 7 * 60 * SECOND).isoformat(),
+    }
+
+
+def test_account_writes_the_newest_slots_first_and_shrinks_the_gap_from_its_end():
+    timelapse = running(interval_s=10)
+    schedule = timelapse.schedules.get()
+    first = schedule.grid.first_from(schedule.from_at - timedelta(hours=1))
+    slots = [first + k * 10 * SECOND for k in range(10)]
+    schedule.from_at = first
+    schedule.save()
+    Timelapse.objects.update(next_slot_at=slots[-1] + 10 * SECOND)
+    Gap.objects.create(
+        timelapse=timelapse,
+        schedule=schedule,
+        from_at=first,
+        until_at=slots[-1] + SECOND,
+        reason="scheduler_was_down",
+    )
+
+    assert ledger.account(batch=3, limit=4) == 4
+
+    assert slots_of(timelapse) == slots[6:]
+    assert (Gap.objects.get().from_at, Gap.objects.get().until_at) == (first, slots[6])
+    assert faults(timelapse) == []
+    assert ledger.account(batch=3) == 6
+    assert slots_of(timelapse) == slots
+    assert not Gap.objects.exists()
+    assert faults(timelapse) == []
 
 
 @pytest.mark.django_db(transaction=True)
