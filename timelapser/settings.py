@@ -232,6 +232,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "/static/favicon.svg",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -249,6 +250,22 @@ UNFOLD = {
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": True,
+    # The rust of our own pages.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.5% .016 60)",
+            "100": "oklch(94.5% .035 60)",
+            "200": "oklch(89% .07 58)",
+            "300": "oklch(82% .11 56)",
+            "400": "oklch(76% .135 60)",
+            "500": "oklch(62% .15 50)",
+            "600": "oklch(50% .135 46)",
+            "700": "oklch(44% .12 45)",
+            "800": "oklch(38% .1 45)",
+            "900": "oklch(32% .08 45)",
+            "950": "oklch(24% .06 45)",
+        },
+    },
 }
 
 # --- the product's own numbers (docs/configuration.md) -----------------------------------------------------------
@@ -290,6 +307,7 @@ LOGGING = {
         },
     },
     "filters": {
+        "no_trace": {"()": "timelapser.logs.WithoutTrace"},
         # "Not ready" is an answer to whoever polls it, and no error of ours.
         "no_health": {
             "()": "django.utils.log.CallbackFilter",
@@ -303,7 +321,8 @@ LOGGING = {
     "loggers": {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
+        # A broker that is away is a line, not a trace for each entry.
+        "celery.beat": {"level": "WARNING", "filters": ["no_trace"]},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "django_structlog": {"level": "WARNING"},
