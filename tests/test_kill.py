@@ -18,6 +18,7 @@ from tests.evidence import (
 )
 from tests.servers import fresh_database
 from tests.stack import is_ready, running_stack, wait_for
+from timelapser.queues import POOLS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -109,3 +110,10 @@ def test_no_file_in_the_making_and_no_ffmpeg_is_left(survived):
     wait_for(lambda: not stack.ffmpegs(), within_s=5, what="ffmpeg to end")
     wait_for(lambda: not unfinished_files(stack), within_s=15, what="leftovers to be cleared")
     assert files_of_rows(stack) - files_in_media(stack) == set()
+
+
+def test_frames_without_a_row_are_no_more_than_the_killed_worker_had_in_hand(survived):
+    # Killed between the file and its row: nobody can know of such a frame but who looks through the folder.
+    stack, _ = survived
+    ownerless = {name for name in files_in_media(stack) - files_of_rows(stack) if "/frames/" in name}
+    assert len(ownerless) <= VICTIMS.count("capture") * POOLS["capture"].concurrency, sorted(ownerless)
