@@ -14,7 +14,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
 from cameras import connection
-from cameras.models import Camera
+from cameras.models import Camera, one_line
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs.admin import tell
@@ -24,6 +24,7 @@ HEALTH_COLOURS = {"online": "success", "degraded": "warning", "offline": "danger
 
 class CameraForm(forms.ModelForm):
     password = forms.CharField(
+        validators=[one_line],
         required=False,
         strip=False,
         max_length=500,

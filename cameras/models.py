@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from cameras import sealing
 from cameras.sources import SourceKind
 from cameras.sources.addresses import mask_query
+
+# A line break could begin a header of its own in what is sent to a camera.
+one_line = RegexValidator(r"^[^\x00-\x1f\x7f]*\Z", "Line breaks and control characters cannot be in here.")
 
 
 class Camera(models.Model):
@@ -35,7 +38,7 @@ class Camera(models.Model):
         max_length=500, help_text="Without user name and password: they have fields of their own."
     )
     transport = models.CharField(max_length=3, choices=Transport.choices, default=Transport.TCP)
-    username = models.CharField(max_length=150, blank=True, default="")
+    username = models.CharField(max_length=150, blank=True, default="", validators=[one_line])
     sealed_password = models.TextField(blank=True, default="", editable=False)
     verify_tls = models.BooleanField("check the TLS certificate", default=True)
     connect_timeout_s = models.FloatField(

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from cameras.models import Camera
+from cameras.models import Camera, one_line
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs import roles
@@ -28,6 +28,7 @@ class ReadingSerializer(serializers.ModelSerializer[Camera]):
     """What is needed to read a camera, checked together: the kind decides which addresses are allowed."""
 
     password = serializers.CharField(
+        validators=[one_line],
         write_only=True,
         required=False,
         allow_blank=True,

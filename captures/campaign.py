@@ -209,7 +209,7 @@ def _close_schedule(timelapse: Timelapse, now: datetime) -> None:
 
 def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, **fields: Any) -> None:
     if state not in ALLOWED[timelapse.state]:
-        raise MoveRefused(f"A {timelapse.state} timelapse cannot become {state}.")
+        raise MoveRefused(f"This timelapse is {timelapse.state}; it cannot become {state}.")
     moved = Timelapse.objects.filter(pk=timelapse.pk, state=timelapse.state).update(state=state, **fields)
     if not moved:
         raise MoveRefused("Somebody else has just changed this timelapse; load the page again.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from django.core.asgi import get_asgi_application
 from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelapser.settings")
+# WhiteNoise hands out style sheets and scripts in plain iterators, which are small; films come in asynchronous ones.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 http = get_asgi_application()
 # Each request runs in a thread of its own here: a connection that is kept would be left behind with its thread.
 connections.settings["default"]["CONN_MAX_AGE"] = 0

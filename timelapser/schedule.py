@@ -42,6 +42,10 @@ ENTRIES: tuple[Entry, ...] = (
         "Sends jobs that were recorded but never reached their queue, or are due again.",
     ),
     Entry("media_jobs.reap", 30, "Takes back jobs whose worker has gone."),
-    Entry("videos.tidy", 300, "Deletes segments that no film uses, and superseded films that nobody watches any more."),
+    Entry(
+        "videos.tidy",
+        300,
+        "Deletes segments that no film uses, and superseded films that nobody watches any more.",
+    ),
     Entry("media_jobs.prune", 600, "Forgets old events, ended jobs and previews."),
 )

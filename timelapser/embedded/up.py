@@ -118,8 +118,9 @@ async def _start(
     web = Program("web", web_command(options.host, options.port), CLOCK_STAGE, 2.0, is_shown)
     pools = SMALL_POOLS if options.profile == "small" else POOLS
     workers = [Program(name, tuple(worker_command(pool)), WORK_STAGE, 3.5) for name, pool in pools.items()]
-    beat = Program("beat", beat_command(), CLOCK_STAGE, 2.0)
-    await asyncio.gather(*(supervisor.start(program) for program in (web, beat, *workers)))
+    await asyncio.gather(*(supervisor.start(program) for program in (web, *workers)))
+    # Last: a clock that ticks before there are workers would only make slots that are missed.
+    await supervisor.start(Program("beat", beat_command(), CLOCK_STAGE, 2.0))
     log.say(_welcome(options, folder, findings))
 
 

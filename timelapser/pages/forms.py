@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.http import QueryDict
 
-from cameras.models import Camera
+from cameras.models import Camera, one_line
 from cameras.sources import SourceKind
 from cameras.sources.addresses import split_credentials, validate_address
 from cameras.sources.errors import AddressRefused
@@ -47,6 +47,7 @@ class CameraForm(forms.ModelForm):
     """A camera. With an instance that has a password an empty one keeps it."""
 
     password = forms.CharField(
+        validators=[one_line],
         required=False,
         strip=False,
         max_length=200,
