@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -13,14 +12,12 @@ from django.db.models.functions import Coalesce
 from cameras import health
 from cameras.models import Camera
 from captures.exceptions import CameraOff, NotRunning
-from captures.models import Capture, CaptureQuerySet, Gap, Timelapse
+from captures.models import Capture, CaptureQuerySet, Timelapse
 from media_jobs import clock, lifecycle, outbox
 from media_jobs.events import EventType, emit
 
 State = Capture.State
 READ_MARGIN_S = 5
-BATCH = 1000
-RESEND_AFTER = timedelta(seconds=3)
 # A message's end is judged by the worker's own clock, `give_up_at` by the database's in `claim`, which decides. Past
 # its end a message only takes room; until then it must not be dropped by a machine whose clock is wrong.
 CLOCKS_APART = timedelta(seconds=60)
@@ -175,7 +172,7 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
             EventType.CAPTURE_STORED,
             timelapse.topic,
             {
-                **_names(capture),
+                **names_of(capture),
                 "taken_at": picture.taken_at.isoformat(),
                 "lateness_ms": capture.lateness_ms,
                 "image_count": counts[0],
@@ -239,101 +236,6 @@ def skip_owed(timelapse: Timelapse, reason: str) -> int:
     )
 
 
-def sweep(now: datetime) -> tuple[int, int]:
-    """Gives up what is too late, sends again what was lost within its grace. Returns both counts."""
-    late = Capture.objects.owed().filter(give_up_at__lt=now)
-    untried = late.filter(lease_until__isnull=True)
-    given_up = (
-        _give_up(untried.filter(reason="camera_busy"), State.MISSED, "camera_busy", now)
-        + _give_up(untried.filter(sent_at__isnull=True), State.MISSED, "not_sent_in_time", now)
-        + _give_up(untried, State.MISSED, "no_worker", now)
-        + _give_up(late.filter(lease_until__lt=now), State.FAILED, "worker_lost", now)
-    )
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
-    lost = Q(sent_at__isnull=True) | Q(sent_at__lt=now - RESEND_AFTER)
-    rows = Capture.objects.owed().filter(free, lost, slot__lte=now, give_up_at__gte=now)
-    resent = [
-        pk
-        for pk, give_up_at in rows.order_by("slot").values_list("pk", "give_up_at")[:1000]
-        if send(pk, give_up_at)
-    ]
-    note_sent(resent, now)
-    return given_up, len(resent)
-
-
-def release(worker: str) -> int:
-    """Ends the leases of a former process of this name; the sweep then decides. Called when the worker starts."""
-    return (
-        Capture.objects.owed()
-        .filter(worker=worker, lease_until__isnull=False)
-        .update(lease_until=clock.now())
-    )
-
-
-def _give_up(late: CaptureQuerySet, state: str, reason: str, now: datetime) -> int:
-    """Moves all of `late`, BATCH rows a transaction. Returns how many.
-
-    Rows that somebody else holds just now are left to him, or to the next sweep.
-    """
-    given_up = 0
-    while True:
-        with transaction.atomic():
-            rows = list(
-                late.select_related("timelapse")
-                .select_for_update(skip_locked=True, of=("self",))
-                .order_by("timelapse_id", "slot")[:BATCH]
-            )
-            held = late.filter(pk__in=[row.pk for row in rows])
-            held.update(state=state, reason=reason, detail=words_of(reason), lease_until=None)
-            for _, several in groupby(rows, key=lambda row: row.timelapse_id):
-                _tell_given_up(list(several), state, reason, now)
-        given_up += len(rows)
-        if len(rows) < BATCH:
-            return given_up
-
-
-def account(*, batch: int = BATCH, limit: int = 2000) -> int:
-    """Turns gaps into rows, newest slots first, `batch` rows a transaction. Returns how many were written.
-
-    At most `limit`, so that the sweep, which waits behind it, has its turn.
-    """
-    written = 0
-    while written < limit and (gap := Gap.objects.order_by("-until_at").first()):
-        written += _account_some(gap.pk, min(batch, limit - written))
-    return written
-
-
-@transaction.atomic
-def _account_some(gap_id: int, batch: int) -> int:
-    gaps = Gap.objects.select_related("timelapse", "schedule").select_for_update(of=("self",))
-    gap = gaps.filter(pk=gap_id).first()
-    if gap is None:  # somebody else was quicker
-        return 0
-    grid, timelapse = gap.schedule.grid, gap.timelapse
-    left = grid.count(gap.from_at, gap.until_at)
-    end = grid.index(grid.first_from(gap.until_at))
-    slots = [grid.slot(end - k) for k in range(1, min(batch, left) + 1)]
-    rows = [
-        Capture(
-            timelapse=timelapse,
-            slot=slot,
-            state=State.MISSED,
-            reason=gap.reason,
-            detail=words_of(gap.reason),
-            give_up_at=slot + timelapse.grace,
-            day_number=timelapse.day_number(slot),
-        )
-        for slot in slots
-    ]
-    Capture.objects.bulk_create(rows, ignore_conflicts=True)
-    if left > len(slots):
-        gap.until_at = slots[-1]
-        gap.save(update_fields=["until_at"])
-    else:
-        gap.delete()
-    return len(rows)
-
-
 def words_of(reason: str) -> str:
     return REASONS.get(reason, reason.replace("_", " ").capitalize() + ".")
 
@@ -346,7 +248,8 @@ def _since_ms(start: datetime | None, end: datetime) -> int | None:
     return max(0, round((end - start).total_seconds() * 1000)) if start else None
 
 
-def _names(capture: Capture) -> dict[str, object]:
+def names_of(capture: Capture) -> dict[str, object]:
+    """How an event names a capture."""
     return {
         "capture": capture.pk,
         "timelapse": capture.timelapse_id,
@@ -356,14 +259,5 @@ def _names(capture: Capture) -> dict[str, object]:
 
 
 def _tell_gone(type_: EventType, capture: Capture, reason: str, detail: str, now: datetime) -> None:
-    payload = {**_names(capture), "reason": reason, "message": detail or words_of(reason)}
+    payload = {**names_of(capture), "reason": reason, "message": detail or words_of(reason)}
     emit(type_, capture.timelapse.topic, payload, now=now)
-
-
-def _tell_given_up(captures: list[Capture], state: str, reason: str, now: datetime) -> None:
-    """One event for what one timelapse lost at once for one reason, named by the newest of `captures`."""
-    newest, timelapse = captures[-1], captures[-1].timelapse
-    several = {"count": len(captures), "from": captures[0].slot.isoformat()} if len(captures) > 1 else {}
-    payload = {**_names(newest), "reason": reason, "message": words_of(reason), **several}
-    type_ = EventType.CAPTURE_FAILED if state == State.FAILED else EventType.CAPTURE_MISSED
-    emit(type_, timelapse.topic, payload, now=now)

@@ -176,7 +176,7 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
 
 
 class Capture(models.Model):
-    """One slot of one timelapse, and what became of it. Moved by `captures.ledger` alone.
+    """One slot of one timelapse, and what became of it. Moved by `captures.ledger` and `captures.settlement` alone.
 
     owed -> stored | failed (reason) | missed (reason) | skipped (reason)
     """

@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.signals import worker_ready
 
-from captures import campaign, dispatch, ledger
+from captures import campaign, dispatch, settlement
 from media_jobs import clock, tracked
 
 
@@ -26,13 +26,13 @@ def take(self: Task, capture_id: int) -> None:
 @shared_task(name="captures.sweep")
 def sweep() -> None:
     now = clock.now()
-    ledger.sweep(now)
+    settlement.sweep(now)
     campaign.complete_ended(now)
 
 
 @shared_task(name="captures.account")
 def account() -> None:
-    ledger.account()
+    settlement.account()
 
 
 @shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)
@@ -44,4 +44,4 @@ def make_thumbnails(self: Task, job_id: str) -> None:
 
 @worker_ready.connect
 def release_captures(sender: Any, **_: Any) -> None:
-    ledger.release(sender.hostname)
+    settlement.release(sender.hostname)

@@ -233,30 +233,6 @@ def retry(job: MediaJob, *, by: str) -> MediaJob:
     return again
 
 
-def release(worker: str) -> int:
-    """Takes back what a former process of this name held: called when the worker starts. Returns how many."""
-    return _take_back(MediaJob.objects.filter(state=State.RUNNING, worker=worker))
-
-
-def reap(now: datetime) -> int:
-    """Takes back the jobs whose lease has run out, and wakes those who wait for nobody. Returns how many."""
-    taken = _take_back(MediaJob.objects.lost(now))
-    wake(list(MediaJob.objects.filter(state=State.WAITING).values_list("pk", flat=True)))
-    return taken
-
-
-def _take_back(rows: Any) -> int:
-    taken = 0
-    for job in rows:
-        if job.cancel_requested:
-            taken += end_cancelled(job)
-        else:
-            taken += fail(job, "The worker went away.", code="worker_lost", retry_in_s=0)
-            if job.state == State.QUEUED:
-                outbox.send_after_commit([job])
-    return taken
-
-
 def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
     now = clock.now()
     key = job.key.removesuffix(_mark_of(job))

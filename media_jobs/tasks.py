@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from media_jobs import clock, housekeeping, lifecycle, outbox, workers
+from media_jobs import clock, housekeeping, outbox, recovery, workers
 
 
 @shared_task(name="media_jobs.dispatch")
@@ -17,7 +17,7 @@ def dispatch() -> None:
 
 @shared_task(name="media_jobs.reap")
 def reap() -> None:
-    lifecycle.reap(clock.now())
+    recovery.reap(clock.now())
 
 
 @shared_task(name="media_jobs.prune")
@@ -27,7 +27,7 @@ def prune() -> None:
 
 @worker_ready.connect
 def begin(sender: Any, **_: Any) -> None:
-    lifecycle.release(sender.hostname)
+    recovery.release(sender.hostname)
     housekeeping.clear_leftovers(clock.now())
     workers.beat_for_ever(
         sender.hostname, [queue.name for queue in sender.app.amqp.queues.consume_from.values()]

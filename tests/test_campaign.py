@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, connections
 
-from captures import campaign, coverage, dispatch, ledger
+from captures import campaign, coverage, dispatch, ledger, settlement
 from captures.exceptions import CameraBusy, MoveRefused
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
@@ -346,7 +346,7 @@ def test_change_while_the_planner_is_down_accounts_for_what_was_owed():
     gap = Gap.objects.get()
     assert gap.schedule.grid.count(gap.from_at, gap.until_at) in (59, 60, 61)
     assert faults(timelapse) == []
-    ledger.account()
+    settlement.account()
     assert timelapse.captures.filter(state="missed", reason="scheduler_was_down").count() in (59, 60, 61)
     assert faults(timelapse) == []
 
@@ -489,7 +489,7 @@ def test_complete_by_hand_after_the_end_owes_nothing_beyond_it():
     timelapse.refresh_from_db()
 
     campaign.complete(timelapse, by="otto")
-    ledger.account()
+    settlement.account()
 
     assert Capture.objects.count() in (29, 30, 31)
     assert max(slots_of(timelapse)) < timelapse.end_at

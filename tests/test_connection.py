@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cameras import connection
-from media_jobs import files, lifecycle
+from media_jobs import files, lifecycle, recovery
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_camera, make_jpeg
 from tests.misbehaving_cameras import closed_port
@@ -99,7 +99,7 @@ def test_password_does_not_stay_in_a_test_that_was_cancelled_or_lost(server):
 
     lifecycle.cancel(cancelled)
     lifecycle.claim(lost.pk, worker="capture@gone")
-    lifecycle.release("capture@gone")
+    recovery.release("capture@gone")
 
     ended = {job.pk: job for job in MediaJob.objects.all()}
     assert (ended[cancelled.pk].state, ended[lost.pk].state) == ("cancelled", "failed")

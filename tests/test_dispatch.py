@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 from django.db.models import F
 
-from captures import campaign, dispatch, ledger
+from captures import campaign, dispatch, settlement
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, Pulse
@@ -111,17 +111,17 @@ def test_account_writes_exactly_the_slots_of_the_gap_in_batches():
     expected = list(gap.schedule.grid.between(gap.from_at, gap.until_at))
     present = set(slots_of(timelapse))
 
-    written = ledger.account(batch=100, limit=250)
+    written = settlement.account(batch=100, limit=250)
 
     assert written == 250
     assert faults(timelapse) == []
-    assert ledger.account(batch=100) == len(expected) - 250
+    assert settlement.account(batch=100) == len(expected) - 250
     missed = timelapse.captures.filter(state="missed", reason="scheduler_was_down").order_by("slot")
     assert [capture.slot for capture in missed] == expected
     assert set(slots_of(timelapse)) == present | set(expected)
     assert not Gap.objects.exists()
     assert faults(timelapse) == []
-    assert ledger.account() == 0
+    assert settlement.account() == 0
 
 
 def test_account_where_the_gap_is_a_whole_number_of_batches():
@@ -132,7 +132,7 @@ def test_account_where_the_gap_is_a_whole_number_of_batches():
         timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 20 * SECOND * 10, reason="x"
     )
 
-    assert ledger.account(batch=10) == 20
+    assert settlement.account(batch=10) == 20
     assert not Gap.objects.exists()
 
 
@@ -146,7 +146,7 @@ def test_account_takes_the_newest_gap_first():
             timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 60 * SECOND, reason="x"
         )
 
-    ledger.account(batch=100, limit=6)
+    settlement.account(batch=100, limit=6)
 
     assert min(slots_of(timelapse)) >= now - timedelta(hours=1)
     assert sorted(Gap.objects.values_list("from_at", flat=True)) == [
@@ -160,14 +160,14 @@ def test_second_silence_before_the_first_is_accounted_for():
     set_back(timelapse, timedelta(hours=2))
     now = clock.now()
     dispatch.claim(now - timedelta(hours=1) + dispatch.AHEAD, now - timedelta(hours=1))
-    ledger.sweep(now)
+    settlement.sweep(now)
     assert faults(timelapse) == []
 
     dispatch.claim(now + dispatch.AHEAD, now)
 
     assert Gap.objects.count() == 2
     assert faults(timelapse) == []
-    ledger.account(batch=7)
+    settlement.account(batch=7)
     assert faults(timelapse) == []
     assert timelapse.captures.count() in range(718, 723)
 
@@ -182,7 +182,7 @@ def test_silence_over_the_end_of_the_timelapse():
 
     timelapse.refresh_from_db()
     assert timelapse.next_slot_at is None
-    ledger.account()
+    settlement.account()
     assert max(slots_of(timelapse)) < timelapse.end_at
     assert timelapse.captures.count() in (179, 180, 181)
     assert faults(timelapse) == []
@@ -235,7 +235,7 @@ def test_repaired_schedule_accounts_for_the_time_that_it_was_set_aside():
     timelapse.refresh_from_db()
     assert (timelapse.schedule_error, timelapse.set_aside_until) == ("", None)
     assert faults(timelapse, later) == []
-    ledger.account()
+    settlement.account()
     assert faults(timelapse, later) == []
     assert set(timelapse.captures.filter(state="missed").values_list("reason", flat=True)) == {
         "schedule_error"

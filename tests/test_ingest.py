@@ -11,7 +11,7 @@ import pytest
 from django.db import DataError, connection, connections
 from PIL import Image
 
-from captures import coverage, dispatch, ingest, ledger, seats
+from captures import coverage, dispatch, ingest, ledger, seats, settlement
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob
@@ -309,7 +309,7 @@ def test_busy_host_is_a_missed_capture_with_its_reason_once_the_grace_has_passed
     with seats.seat(capture.timelapse.camera.address):
         taken(capture)
 
-    ledger.sweep(capture.give_up_at + SECOND)
+    settlement.sweep(capture.give_up_at + SECOND)
 
     capture.refresh_from_db()
     assert (capture.state, capture.reason, capture.detail) == (

@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from cameras.models import Camera
-from captures import campaign, coverage, ledger
+from captures import campaign, coverage, ledger, settlement
 from captures.coverage import Coverage
 from captures.exceptions import CameraOff, NotRunning
 from captures.ledger import StoredPicture
@@ -235,7 +235,7 @@ def test_sweep_gives_up_what_is_too_late_and_says_who_was_to_blame(broker):
         timelapse=timelapse,
     )
 
-    assert ledger.sweep(now) == (3, 0)
+    assert settlement.sweep(now) == (3, 0)
 
     reasons = {
         capture.pk: (capture.state, capture.reason) for capture in Capture.objects.filter(timelapse=timelapse)
@@ -260,7 +260,7 @@ def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkey
     newest = [timelapse.captures.order_by("slot").last() for timelapse in timelapses]
 
     with CaptureQueriesContext(connection) as queries:
-        assert ledger.sweep(now) == (24, 0)
+        assert settlement.sweep(now) == (24, 0)
 
     assert set(Capture.objects.values_list("state", "reason", "detail")) == {
         ("missed", reason, ledger.REASONS[reason]) for reason in ("no_worker", "not_sent_in_time")
@@ -303,12 +303,12 @@ def test_account_writes_the_newest_slots_first_and_shrinks_the_gap_from_its_end(
         reason="scheduler_was_down",
     )
 
-    assert ledger.account(batch=3, limit=4) == 4
+    assert settlement.account(batch=3, limit=4) == 4
 
     assert slots_of(timelapse) == slots[6:]
     assert (Gap.objects.get().from_at, Gap.objects.get().until_at) == (first, slots[6])
     assert faults(timelapse) == []
-    assert ledger.account(batch=3) == 6
+    assert settlement.account(batch=3) == 6
     assert slots_of(timelapse) == slots
     assert not Gap.objects.exists()
     assert faults(timelapse) == []
@@ -328,7 +328,7 @@ def test_sweep_sends_again_what_was_lost_within_its_grace(broker):
     owed(**kept, slot=now - 9 * SECOND, sent_at=now - 9 * SECOND, lease_until=now + SECOND)  # at work
     owed(**kept, slot=now + SECOND)  # not due
 
-    assert ledger.sweep(now) == (0, 3)
+    assert settlement.sweep(now) == (0, 3)
 
     messages = broker.messages("capture")
     assert [message.argument for message in messages] == [unsent.pk, lost.pk, abandoned.pk]
@@ -341,7 +341,7 @@ def test_release_ends_the_leases_of_a_former_process():
     mine, other = claimed(), owed()
     ledger.claim(other.pk, worker="w2")
 
-    assert ledger.release("w1") == 1
+    assert settlement.release("w1") == 1
 
     assert ledger.claim(mine.pk, worker="w1").attempt == 2
     assert ledger.claim(other.pk, worker="w1") is None
@@ -378,7 +378,7 @@ def test_coverage_adds_up_rows_and_gaps():
         reasons={"scheduler_was_down": 2, "login_refused": 1, "no_worker": 1, "timelapse_paused": 1},
     )
     assert found.ratio == pytest.approx(4 / 9)
-    ledger.account()
+    settlement.account()
     assert coverage.coverage(timelapse, start, slots[9] + SECOND) == found
     assert coverage.coverage(timelapse, slots[1], slots[3]).owed_total == 2
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 
-from media_jobs import clock, housekeeping, lifecycle
+from media_jobs import clock, housekeeping, lifecycle, recovery
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_job
 
@@ -118,7 +118,7 @@ def test_finish_notes_the_result():
 def test_straggler_can_end_nothing():
     straggler = claimed()
     MediaJob.objects.update(lease_until=clock.now() - SECOND)
-    assert lifecycle.reap(clock.now()) == 1
+    assert recovery.reap(clock.now()) == 1
     holder = lifecycle.claim(straggler.pk, worker="w2")
 
     assert not lifecycle.renew(straggler, done=1, total=2)
@@ -145,7 +145,7 @@ def test_renew_lengthens_the_lease_and_notes_the_progress():
     renewed = now_of(job)
     assert renewed.lease_until > clock.now() + 50 * SECOND
     assert (renewed.progress_done, renewed.progress_total, renewed.percent) == (3, 10, 30)
-    assert lifecycle.reap(clock.now()) == 0
+    assert recovery.reap(clock.now()) == 0
 
 
 def test_reap_gives_a_lost_job_to_the_next(broker):
@@ -153,7 +153,7 @@ def test_reap_gives_a_lost_job_to_the_next(broker):
     MediaJob.objects.update(lease_until=clock.now() - SECOND)
     broker.empty()
 
-    assert lifecycle.reap(clock.now()) == 1
+    assert recovery.reap(clock.now()) == 1
 
     taken = now_of(job)
     assert (taken.state, taken.error_code) == ("queued", "worker_lost")
@@ -165,7 +165,7 @@ def test_job_that_loses_its_worker_each_time_fails_at_last():
     for _ in range(2):
         assert lifecycle.claim(job.pk, worker="w")
         MediaJob.objects.update(lease_until=clock.now() - SECOND)
-        lifecycle.reap(clock.now())
+        recovery.reap(clock.now())
 
     assert (now_of(job).state, now_of(job).error_code) == ("failed", "worker_lost")
 
@@ -173,7 +173,7 @@ def test_job_that_loses_its_worker_each_time_fails_at_last():
 def test_release_takes_back_the_jobs_of_one_worker_only():
     mine, other = claimed("a", worker="video@here"), claimed("b", worker="video@there")
 
-    assert lifecycle.release("video@here") == 1
+    assert recovery.release("video@here") == 1
 
     assert (now_of(mine).state, now_of(other).state) == ("queued", "running")
 
@@ -247,7 +247,7 @@ def test_worker_of_a_cancelled_job_is_lost_while_the_same_wish_waits():
     fresh, _ = record()
     MediaJob.objects.filter(pk=dying.pk).update(lease_until=clock.now() - SECOND)
 
-    lifecycle.reap(clock.now())
+    recovery.reap(clock.now())
 
     assert [(now_of(job).state, now_of(job).key) for job in (dying, fresh)] == [
         ("cancelled", "k"),
@@ -287,7 +287,7 @@ def test_cancel_of_a_lost_job_ends_it_at_the_reaping():
     lifecycle.cancel(now_of(job))
     MediaJob.objects.update(lease_until=clock.now() - SECOND)
 
-    lifecycle.reap(clock.now())
+    recovery.reap(clock.now())
 
     assert now_of(job).state == "cancelled"
 

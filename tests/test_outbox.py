@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from captures import dispatch, ledger
+from captures import dispatch, settlement
 from celery_app import app
 from media_jobs import clock, lifecycle, outbox
 from media_jobs.models import MediaJob
@@ -151,5 +151,5 @@ def test_emptied_broker_loses_no_capture_within_its_grace(broker):
     later = capture.slot + 10 * SECOND
     timelapse.captures.update(sent_at=capture.slot)  # and then somebody flushed it all
 
-    assert ledger.sweep(later) == (0, 1)
+    assert settlement.sweep(later) == (0, 1)
     assert arguments(broker) == [capture.pk]

@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from captures import campaign
 from captures.models import Capture
-from media_jobs import clock, files, lifecycle, tracked
+from media_jobs import clock, files, lifecycle, recovery, tracked
 from media_jobs.models import Event, MediaJob
 from media_jobs.tracked import Running
 from tests.factories import make_recipe, make_stored_capture, make_video
@@ -145,7 +145,7 @@ def test_segment_of_a_worker_that_died_is_done_by_another(broker):
     job, _ = rendering.request(video, by="otto")
     render_job = lifecycle.claim(job.pk, worker="video@dead")
     assert render_job
-    lifecycle.release("video@dead")  # it died while it planned
+    recovery.release("video@dead")  # it died while it planned
     _work_until_segments_wait(broker)
     lost = segment_jobs().first()
     assert lifecycle.claim(lost.pk, worker="video@dead")  # and this one never ends
@@ -153,7 +153,7 @@ def test_segment_of_a_worker_that_died_is_done_by_another(broker):
     assert numbers_missing(video)
 
     MediaJob.objects.filter(pk=lost.pk).update(lease_until=clock.now() - timedelta(seconds=1))
-    lifecycle.reap(clock.now())
+    recovery.reap(clock.now())
     broker.work_off("video")
 
     video.refresh_from_db()
