@@ -250,7 +250,7 @@ def test_sweep_gives_up_what_is_too_late_and_says_who_was_to_blame(broker):
 
 
 def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkeypatch):
-    monkeypatch.setattr(ledger, "BATCH", 7)
+    monkeypatch.setattr(settlement, "BATCH", 7)
     now = clock.now()
     timelapses = [running(interval_s=3600) for _ in range(3)]
     for timelapse in timelapses:
