@@ -1,5 +1,6 @@
 """One picture over HTTP: a shared client with keep-alive, whose sockets obey the deadline of the read."""
 
+import atexit
 import logging
 import select
 import socket
@@ -204,13 +205,15 @@ def _client(*, verify_tls: bool, allow_loopback: bool) -> httpx.Client:
         keepalive_expiry=30.0,
         network_backend=_Network(),
     )
-    return httpx.Client(
+    client = httpx.Client(
         transport=transport,
         trust_env=False,
         timeout=None,  # noqa: S113 - every socket call is bounded by the deadline of its read, see _Stream
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         headers={"User-Agent": "timelapser", "Accept": "image/*, */*;q=0.5", "Accept-Encoding": "identity"},
     )
+    atexit.register(client.close)  # the connections that are kept alive end with the process
+    return client
 
 
 class _Network(httpcore.NetworkBackend):
