@@ -13,6 +13,22 @@ from cameras.sources.addresses import mask_query
 one_line = RegexValidator(r"^[^\x00-\x1f\x7f]*\Z", "Line breaks and control characters cannot be in here.")
 
 
+class Site(models.Model):
+    """A network of its own: its cameras are read by the capture workers of this site alone."""
+
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(
+        max_length=40, unique=True, help_text="Its workers are started with this name; cannot be changed later."
+    )
+    notes = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Camera(models.Model):
     """A network camera, or a folder that somebody else fills with pictures."""
 
@@ -48,6 +64,20 @@ class Camera(models.Model):
         default=10,
         validators=[MinValueValidator(1), MaxValueValidator(120)],
         help_text="Seconds for one picture, connecting included; then the shot is given up.",
+    )
+    site = models.ForeignKey(
+        Site,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="cameras",
+        help_text="The network that reaches it; empty where every worker does.",
+    )
+    latitude = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(-90), MaxValueValidator(90)]
+    )
+    longitude = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(-180), MaxValueValidator(180)]
     )
     is_enabled = models.BooleanField("enabled", default=True)
     notes = models.TextField(blank=True, default="")

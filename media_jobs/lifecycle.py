@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 
@@ -44,6 +45,7 @@ def record(
     context = structlog.contextvars.get_contextvars()
     job = MediaJob(
         task=task,
+        queue=settings.CELERY_TASK_ROUTES[task]["queue"],
         key=key,
         topic=topic,
         title=title,

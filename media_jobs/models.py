@@ -27,10 +27,12 @@ class JobQuerySet(models.QuerySet["MediaJob"]):
 class MediaJob(models.Model):
     """One piece of work that somebody waits for. Written by `media_jobs.lifecycle` alone.
 
-    queued -> running -> done | failed | cancelled
+    queued -> running -> done | failed | cancelled | parked
        ^        |  ^
        |        v  | (all that it waits for has ended)
        +---- waiting
+
+    One whose worker died with it again and again is parked: ended, until a person asks for it anew.
     """
 
     class State(models.TextChoices):
@@ -40,6 +42,7 @@ class MediaJob(models.Model):
         DONE = "done"
         FAILED = "failed"
         CANCELLED = "cancelled"
+        PARKED = "parked"
 
     class Priority(models.IntegerChoices):
         HIGH = 0, "high: a person asked"
@@ -50,6 +53,7 @@ class MediaJob(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     task = models.CharField(max_length=80)
+    queue = models.CharField(max_length=80, help_text="Whose workers can do it; see timelapser/queues.py.")
     key = models.CharField(max_length=160, help_text="One active job for each task and key.")
     topic = models.CharField(max_length=80, help_text="Who follows it: camera.<id> or timelapse.<id>.")
     title = models.CharField(max_length=200)
@@ -57,6 +61,9 @@ class MediaJob(models.Model):
     result = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.MEDIUM)
+    turn = models.PositiveBigIntegerField(
+        default=0, help_text="Within a priority the topics take turns: the lowest is next."
+    )
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
     progress_unit = models.CharField(max_length=20, default="frames")
@@ -68,6 +75,7 @@ class MediaJob(models.Model):
     finished_at = models.DateTimeField(null=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
+    lost_count = models.PositiveSmallIntegerField(default=0, help_text="How many workers went away with it.")
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=150, default="")
     cancel_requested = models.BooleanField(default=False)
@@ -95,6 +103,8 @@ class MediaJob(models.Model):
             models.Index(fields=["topic", "-requested_at"], name="media_jobs_by_topic"),
             # Not partial: SQLite cannot tell that `state IN (...)` lies within a condition of several values.
             models.Index(fields=["state", "run_after"], name="media_jobs_by_state"),
+            models.Index(fields=["queue", "state", "priority", "turn"], name="media_jobs_by_turn"),
+            models.Index(fields=["correlation_id"], name="media_jobs_by_correlation"),
             models.Index(fields=["task", "key", "state"], name="media_jobs_by_wish"),
             models.Index(fields=["-requested_at"], name="media_jobs_by_request"),
             models.Index(fields=["finished_at"], name="media_jobs_by_end"),
@@ -134,10 +144,12 @@ class Event(models.Model):
     type = models.CharField(max_length=60)
     payload = models.JSONField(default=dict)
     created_at = models.DateTimeField()
+    correlation_id = models.CharField(max_length=64, default="")
 
     class Meta:
         indexes = [
             models.Index(fields=["topic", "id"], name="media_jobs_event_topic"),
+            models.Index(fields=["correlation_id"], name="media_jobs_event_correlation"),
             models.Index(fields=["created_at"], name="media_jobs_event_age"),
         ]
 
@@ -158,3 +170,52 @@ class Pulse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%H:%M:%S}"
+
+
+class Decision(models.Model):
+    """The audit: what was decided, by which rule, for what, and by whom."""
+
+    at = models.DateTimeField()
+    action = models.CharField(max_length=60)
+    rule = models.CharField(max_length=200, default="", help_text="Which rule fired; empty for a person's wish.")
+    topic = models.CharField(max_length=80, help_text="What it was decided for: camera.<id> or timelapse.<id>.")
+    by = models.CharField(max_length=150, help_text="A person's login, or the clock.")
+    facts = models.JSONField(default=dict)
+    correlation_id = models.CharField(max_length=64, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["topic", "-id"], name="media_jobs_decision_topic"),
+            models.Index(fields=["correlation_id"], name="media_jobs_decision_thread"),
+            models.Index(fields=["at"], name="media_jobs_decision_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} by {self.by}"
+
+
+class Run(models.Model):
+    """What an entry of the clock did at one occurrence; entries of seconds share a row for each minute."""
+
+    name = models.CharField(max_length=100, help_text="The entry's task.")
+    instant = models.DateTimeField(help_text="Which occurrence: a multiple of the period, or of a minute.")
+    runs = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    busy_ms = models.PositiveBigIntegerField(default=0)
+    longest_ms = models.PositiveIntegerField(default=0)
+    result = models.JSONField(default=dict)
+    error = models.TextField(default="")
+    worker = models.CharField(max_length=150, default="")
+
+    class Meta:
+        ordering = ["-instant"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "instant"], name="media_jobs_one_run_per_occurrence")
+        ]
+        indexes = [models.Index(fields=["instant"], name="media_jobs_run_age")]
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.instant:%Y-%m-%d %H:%M:%S}"
