@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -21,6 +22,10 @@ class TimelapseQuerySet(models.QuerySet["Timelapse"]):
 
     def running(self) -> TimelapseQuerySet:
         return self.filter(state=Timelapse.State.RUNNING)
+
+
+def default_plan() -> dict[str, Any]:
+    return {"rules": [{"kind": "interval", "every_s": 300, "on_the_clock": False}]}
 
 
 def default_time_zone() -> str:
@@ -58,8 +63,20 @@ class Timelapse(models.Model):
         default=False,
         help_text="Slots at even times of the local clock. Otherwise cameras are spread over the interval.",
     )
+    plan = models.JSONField(
+        default=default_plan, help_text="When pictures are owed: rules, windows, days; see docs/schedules.md."
+    )
     start_at = models.DateTimeField(null=True, blank=True, help_text="Not before; empty means at once.")
     end_at = models.DateTimeField(null=True, blank=True, help_text="The last slot lies before this moment.")
+    stop_after_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="Local calendar days, the day of the start included.",
+    )
+    stop_after_captures = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="So many stored pictures."
+    )
     time_zone = models.CharField(max_length=64, default=default_time_zone)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, editable=False)
@@ -123,11 +140,14 @@ class Timelapse(models.Model):
 
 
 class Schedule(models.Model):
-    """The grid that was in force from `from_at` (inclusive) until `until_at` (exclusive; null: still)."""
+    """The timetable that was in force from `from_at` (inclusive) until `until_at` (exclusive; null: still)."""
 
     timelapse = models.ForeignKey(Timelapse, on_delete=models.CASCADE, related_name="schedules")
     anchor_at = models.DateTimeField()
     interval_s = models.PositiveIntegerField()
+    document = models.JSONField(
+        default=dict, help_text="The timetable, complete and frozen: rules, anchors, zone, place."
+    )
     from_at = models.DateTimeField()
     until_at = models.DateTimeField(null=True)
 
@@ -196,6 +216,8 @@ class Capture(models.Model):
     slot = models.DateTimeField()
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.GRID)
     requested_by = models.CharField(max_length=150, default="clock")
+    rule = models.CharField(max_length=80, default="", help_text="Which rule of the plan owed it.")
+    correlation_id = models.CharField(max_length=64, default="")
     state = models.CharField(max_length=10, choices=State.choices, default=State.OWED)
     reason = models.CharField(max_length=60, default="")
     detail = models.TextField(default="")
@@ -237,6 +259,7 @@ class Capture(models.Model):
             models.Index(fields=["give_up_at"], condition=Q(state="owed"), name="captures_owed"),
             models.Index(fields=["timelapse", "state", "slot"], name="captures_by_state"),
             models.Index(fields=["-slot", "-id"], name="captures_by_slot"),
+            models.Index(fields=["correlation_id"], name="captures_by_correlation"),
         ]
 
     def __str__(self) -> str:
