@@ -15,9 +15,6 @@ MAX_SIDE_PX = 8192  # the largest that H.264 level 6.2 and SVT-AV1 both take
 MAX_SEGMENT_FRAMES = 3600
 # bench/films.py: with segments of 120 one more frame costs 0.6 of what it costs with 240, and the film is 3-4 % larger
 # than in one piece with key frames 250 apart (240: 0-1 %). Shorter ones save little more and grow: 60 by 8-11 %.
-SEGMENT_FRAMES = 3600
-# Segments of 120: one more frame costs a third less than with 240, and the film is 3 % larger than in one piece where
-# it is worst and no larger for real pictures; shorter ones cost size (60: up to 11 %) and gain little. bench/films.py.
 SEGMENT_FRAMES = 120
 MIN_TIMESCALE = 10_000  # ticks of a second in the file; below this the muxer chooses another by itself
 
