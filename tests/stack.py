@@ -1,7 +1,7 @@
 """The real thing for tests and benches: web, beat, a worker of each pool and the cameras, as processes of their own.
 
 Each is started by the command that the supervisor and compose use, in a temporary data folder, on free ports, and is
-started again when it ends, as in production.
+started again when it ends, as in production. A PostgreSQL that may be killed, too, is among them where none is given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.servers import fresh_database
+from tests.chaos.rooms import Room
 from timelapser.embedded import valkey
 from timelapser.embedded.guard import RUN, end_members, end_with_parent, members
 from timelapser.embedded.up import beat_command, web_command
@@ -41,15 +41,22 @@ KEYS = {
 # A pause as the supervisor has it, so that a killed process is really away for a while.
 RESTART_PAUSE_S = 1.0
 START_S = 90.0  # on a loaded machine; a dozen processes import Django at once
-STOP_STAGES = ("web", "beat"), (), ("demo",), ("broker",)  # the workers are all others
+STOP_STAGES = ("web", "beat"), (), ("demo",), ("broker", "database")  # the workers are all others
+PATIENCE_S = 30.0  # of a question to a database that is being started
 
 
 class Stack:
-    """What `running_stack` gives. Processes are called web, beat, demo, broker, and by their pool's name."""
+    """What `running_stack` gives. Processes are called web, beat, demo, broker, database, and by their pool's name.
 
-    def __init__(self, folder: Path, database_url: str, **environment: str) -> None:
+    With a `room` all of them live in its namespaces; `media` is then where the test finds what they wrote.
+    """
+
+    def __init__(
+        self, folder: Path, database_url: str, *, room: Room | None = None, **environment: str
+    ) -> None:
         self.folder = folder
-        self.media = folder / "media"
+        self.room = room
+        self.media = room.path(folder / "media") if room else folder / "media"
         self.database_url = database_url
         self.run_mark = folder.name
         self.endings: list[tuple[str, int]] = []  # every process that ended, but for the end of all
@@ -71,6 +78,8 @@ class Stack:
             **environment,
         }
         self._commands: dict[str, list[str]] = {}
+        self._environments: dict[str, dict[str, str]] = {}
+        self._held_down: set[str] = set()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._is_stopping = threading.Event()
         self._lock = threading.Lock()
@@ -82,10 +91,14 @@ class Stack:
 
     # --- processes --------------------------------------------------------------------------------------------
 
-    def start(self, name: str, command: list[str] | tuple[str, ...]) -> None:
-        """Starts `command` as the process `name`, and again whenever it ends."""
+    def start(
+        self, name: str, command: list[str] | tuple[str, ...], *, room: Room | None = None, **environment: str
+    ) -> None:
+        """Starts `command` as the process `name`, and again whenever it ends; `environment` adds to the common one."""
+        room = room or self.room
         with self._lock:
-            self._commands[name] = list(command)
+            self._commands[name] = [*(room.prefix if room else ()), *command]
+            self._environments[name] = self.environment | environment
             self._wanted.append(name)
         wait_for(lambda: name in self._processes, within_s=30, what=f"{name} to be started")
 
@@ -108,6 +121,30 @@ class Stack:
             self.kill(name)
         wait_for(lambda: self._processes[name] is not process, within_s=30, what=f"{name} to be back")
 
+    @contextmanager
+    def down(self, *names: str) -> Iterator[None]:
+        """The processes are killed, and not started again before the block is left."""
+        self._held_down.update(names)
+        try:
+            for name in names:
+                self.kill(name)
+            yield
+        finally:
+            self._held_down.difference_update(names)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """SIGSTOP to the process and all its children: its sockets take what is sent, and nothing answers."""
+        family = [self.pid(name), *descendants(self.pid(name))]
+        _send(family, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _send(family, signal.SIGCONT)
+
+    def is_up(self, name: str) -> bool:
+        return self._processes[name].poll() is None
+
     def log(self, name: str) -> str:
         file = self.folder / "logs" / f"{name}.log"
         return file.read_text(errors="replace") if file.exists() else ""
@@ -118,7 +155,7 @@ class Stack:
         for folder in Path("/proc").iterdir():
             with suppress(OSError):
                 words = (folder / "cmdline").read_bytes() if folder.name.isdigit() else b""
-                if b"ffmpeg" in words.partition(b"\0")[0] and os.fsencode(self.media) in words:
+                if b"ffmpeg" in words.partition(b"\0")[0] and os.fsencode(self.folder) in words:
                     found.append(int(folder.name))
         return found
 
@@ -136,7 +173,7 @@ class Stack:
                     self.endings.append((name, process.returncode))
                     _signal_group(process.pid, signal.SIGKILL)  # as the supervisor clears up behind it
                     due[name] = time.monotonic() + RESTART_PAUSE_S
-                elif time.monotonic() >= due[name]:
+                elif time.monotonic() >= due[name] and name not in self._held_down:
                     del due[name]
                     self._processes[name] = self._spawn(name)
 
@@ -146,7 +183,7 @@ class Stack:
             return subprocess.Popen(
                 self._commands[name],
                 cwd=PROJECT,
-                env=self.environment,
+                env=self._environments[name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -187,7 +224,7 @@ class Stack:
 
     def _run(self, arguments: list[str], *, check: bool = True) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments],
+            [*(self.room.prefix if self.room else ()), sys.executable, *arguments],
             cwd=PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -200,9 +237,19 @@ class Stack:
         return done.stdout
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """What the database says, asked without the code under test (PostgreSQL only)."""
-        with psycopg.connect(**_server_of(self.database_url), row_factory=dict_row) as connection:
-            return connection.execute(sql, values).fetchall()
+        """What the database says, asked without the code under test (PostgreSQL only).
+
+        One that is being started, or dies with the question, is asked again for PATIENCE_S.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                with psycopg.connect(**_server_of(self.database_url), row_factory=dict_row) as connection:
+                    return connection.execute(sql, values).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     @contextmanager
     def logged_in(self) -> Iterator[httpx.Client]:
@@ -234,10 +281,21 @@ class Stack:
 
         Its end lies half an interval off the grid, so that neither rounding nor a tick decides about the last slot.
         """
-        return int(self.python(_ADD_TIMELAPSE, kind, address, name, seconds, follows))
+        return self.add_timelapses([(kind, address, name)], seconds=seconds, follows=follows)[0]
+
+    def add_timelapses(
+        self,
+        cameras: list[tuple[str, str, str]],
+        *,
+        seconds: int,
+        follows: bool = True,
+        starts_in_s: float = 2,
+    ) -> list[int]:
+        """The same for each of `cameras` (kind, address, name), all at once; gives the timelapses' ids."""
+        return list(self.python(_ADD_TIMELAPSES, cameras, seconds, follows, starts_in_s))
 
 
-_ADD_TIMELAPSE = """
+_ADD_TIMELAPSES = """
 from datetime import timedelta
 from cameras.models import Camera
 from captures import campaign
@@ -246,17 +304,19 @@ from media_jobs import clock
 from videos import rendering
 from videos.models import Recipe
 
-kind, address, name, seconds, follows = given
-camera = Camera.objects.create(name=name, kind=kind, address=address)
-timelapse = Timelapse(camera=camera, name=name, interval_s=1)
-grid = campaign.grid_of(timelapse, clock.now())
-timelapse.start_at = grid.next_after(clock.now() + timedelta(seconds=2)) - timedelta(milliseconds=500)
-timelapse.end_at = timelapse.start_at + timedelta(seconds=seconds)
-timelapse.save()
-if follows:
-    rendering.create_follower(timelapse, Recipe.objects.first())
-campaign.start(timelapse, by="test")
-answer = timelapse.pk
+cameras, seconds, follows, starts_in_s = given
+answer = []
+begin = clock.now() + timedelta(seconds=starts_in_s)
+for kind, address, name in cameras:
+    camera = Camera.objects.create(name=name, kind=kind, address=address)
+    timelapse = Timelapse(camera=camera, name=name, interval_s=1)
+    timelapse.start_at = campaign.grid_of(timelapse, begin).next_after(begin) - timedelta(milliseconds=500)
+    timelapse.end_at = timelapse.start_at + timedelta(seconds=seconds)
+    timelapse.save()
+    if follows:
+        rendering.create_follower(timelapse, Recipe.objects.first())
+    campaign.start(timelapse, by="test")
+    answer.append(timelapse.pk)
 """
 
 
@@ -272,14 +332,27 @@ def wait_for(condition: Callable[[], Any], *, within_s: float, what: str, every_
 
 @contextmanager
 def running_stack(
-    database_url: str, *, has_demo: bool = True, without: tuple[str, ...] = (), **environment: str
+    database_url: str | None,
+    *,
+    has_demo: bool = True,
+    without: tuple[str, ...] = (),
+    room: Room | None = None,
+    folder: Path | None = None,
+    **environment: str,
 ) -> Iterator[Stack]:
     """Everything, ready, on an empty database, with a broker of its own. `without` names processes to leave out.
 
-    When the block fails, the ends of all logs are shown.
+    With None it starts a PostgreSQL of its own, as the process `database`. When the block fails, the ends of all logs
+    are shown.
     """
-    stack = Stack(Path(tempfile.mkdtemp(prefix="tls-")), database_url, **environment)
+    database_folder = Path(tempfile.mkdtemp(prefix="tlpg-"))
+    folder = folder or Path(tempfile.mkdtemp(prefix="tls-"))
+    has_database = database_url is None
+    url = database_url or f"postgresql://postgres@/{database_folder}/timelapser"
+    stack = Stack(folder, url, room=room, **environment)
     try:
+        if has_database:
+            start_database(stack, database_folder)
         _start_all(stack, has_demo=has_demo, without=without)
         yield stack
     except BaseException:
@@ -290,7 +363,25 @@ def running_stack(
         stack.stop()
         left = [*members(stack.run_mark), *stack.ffmpegs()]
         shutil.rmtree(stack.folder, ignore_errors=True)
+        shutil.rmtree(database_folder, ignore_errors=True)
     assert not left, f"still running after the end: {left}"
+
+
+def start_database(stack: Stack, folder: Path) -> None:
+    """A PostgreSQL of the stack's own in `folder`, with the empty database that its URL names."""
+    stack.start("database", [sys.executable, "-m", "tests.chaos.database", str(folder)])
+
+    def create() -> bool:
+        try:
+            with psycopg.connect(
+                host=str(folder), user="postgres", dbname="postgres", autocommit=True
+            ) as connection:
+                connection.execute("CREATE DATABASE timelapser")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_for(create, within_s=START_S, what=f"PostgreSQL: {stack.log('database')[-500:]}")
 
 
 def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...]) -> None:
@@ -340,6 +431,30 @@ def _free_port() -> int:
         return int(trial.getsockname()[1])
 
 
+def descendants(process: int) -> list[int]:
+    """Process ids of the living children of `process`, and of theirs."""
+    parents: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, IndexError):
+            if folder.name.isdigit():
+                # The name, in parentheses, may hold anything; the parent is the second word behind it (proc(5)).
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(folder.name))
+    found = []
+    waiting = [process]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def _send(processes: list[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 def _signal_group(process: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process, number)
@@ -352,6 +467,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything running, with two demonstration cameras that no camera row names yet."""
+    from tests.servers import fresh_database  # who imports it starts servers: for pytest alone
+
     with (
         fresh_database(tmp_path_factory.mktemp("stack")) as database_url,
         running_stack(database_url) as running,

