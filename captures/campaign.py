@@ -1,4 +1,4 @@
-"""Every move of a timelapse: start, pause, resume, complete, archive, change. See the drawing on Timelapse."""
+"""Every move of a timelapse: start, pause, resume, complete, archive. See the drawing on Timelapse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from captures import intervalometer, ledger
 from captures.exceptions import CameraBusy, MoveRefused
 from captures.models import Capture, Gap, Schedule, Timelapse
-from media_jobs import clock
+from media_jobs import audit, clock
 from media_jobs.events import EventType, emit
 
 State = Timelapse.State
@@ -22,6 +22,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     State.PAUSED: (State.RUNNING, State.COMPLETED),
     State.COMPLETED: (State.ARCHIVED,),
     State.ARCHIVED: (),
+}
+MOVED: dict[tuple[str, str], EventType] = {
+    (State.CREATED, State.RUNNING): EventType.TIMELAPSE_STARTED,
+    (State.PAUSED, State.RUNNING): EventType.TIMELAPSE_RESUMED,
+    (State.RUNNING, State.PAUSED): EventType.TIMELAPSE_PAUSED,
+    (State.RUNNING, State.COMPLETED): EventType.TIMELAPSE_COMPLETED,
+    (State.PAUSED, State.COMPLETED): EventType.TIMELAPSE_COMPLETED,
+    (State.CREATED, State.ARCHIVED): EventType.TIMELAPSE_ARCHIVED,
+    (State.COMPLETED, State.ARCHIVED): EventType.TIMELAPSE_ARCHIVED,
 }
 TIMING = {"interval_s", "is_on_the_clock", "start_at", "end_at", "time_zone"}
 CHANGEABLE = TIMING | {"name"}
@@ -96,7 +105,8 @@ def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
         locked.save(update_fields=list(changed))
         if reschedules:
             _open_schedule(locked, now)
-        _tell(locked, by, now)
+        type_ = EventType.SCHEDULE_CHANGED if moves_slots else EventType.TIMELAPSE_UPDATED
+        _tell(type_, locked, by, now, changed=sorted(changed))
 
 
 def complete_ended(now: datetime) -> int:
@@ -213,17 +223,21 @@ def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, **fields:
     moved = Timelapse.objects.filter(pk=timelapse.pk, state=timelapse.state).update(state=state, **fields)
     if not moved:
         raise MoveRefused("Somebody else has just changed this timelapse; load the page again.")
+    type_ = MOVED[timelapse.state, state]
     timelapse.state = state
     for name, value in fields.items():
         setattr(timelapse, name, value)
-    _tell(timelapse, by, now)
+    _tell(type_, timelapse, by, now)
 
 
-def _tell(timelapse: Timelapse, by: str, now: datetime) -> None:
+def _tell(type_: EventType, timelapse: Timelapse, by: str, now: datetime, **facts: Any) -> None:
     payload = {
         "timelapse": timelapse.pk,
         "camera": timelapse.camera_id,
         "state": timelapse.state,
         "by": by,
+        **facts,
     }
-    emit(EventType.TIMELAPSE_STATE_CHANGED, timelapse.topic, payload, now=now)
+    rule = "the end of the timelapse has come" if by == audit.CLOCK else ""
+    audit.note(type_.value, topic=timelapse.topic, by=by, rule=rule, facts=facts, now=now)
+    emit(type_, timelapse.topic, payload, now=now)

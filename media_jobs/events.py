@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Min, Q
 
-from media_jobs import clock, push
+from media_jobs import clock, correlation, push
 from media_jobs.models import Event, MediaJob
 
 SLOWEST_COMMIT = timedelta(seconds=5)
@@ -19,23 +19,82 @@ MOST_AT_ONCE = 200
 class EventType(StrEnum):
     """Every type of event; docs/events.md describes the payloads."""
 
+    CAMERA_CREATED = "camera_created"
+    CAMERA_UPDATED = "camera_updated"
+    CAMERA_DELETED = "camera_deleted"
     CAMERA_HEALTH_CHANGED = "camera_health_changed"
+    TIMELAPSE_CREATED = "timelapse_created"
+    TIMELAPSE_STARTED = "timelapse_started"
+    TIMELAPSE_PAUSED = "timelapse_paused"
+    TIMELAPSE_RESUMED = "timelapse_resumed"
+    TIMELAPSE_COMPLETED = "timelapse_completed"
+    TIMELAPSE_ARCHIVED = "timelapse_archived"
+    TIMELAPSE_UPDATED = "timelapse_updated"
+    TIMELAPSE_DELETED = "timelapse_deleted"
+    SCHEDULE_CHANGED = "schedule_changed"
+    CAPTURE_NOW_REQUESTED = "capture_now_requested"
     CAPTURE_STORED = "capture_stored"
     CAPTURE_FAILED = "capture_failed"
     CAPTURE_MISSED = "capture_missed"
     THUMBNAIL_READY = "thumbnail_ready"
-    TIMELAPSE_STATE_CHANGED = "timelapse_state_changed"
-    SCHEDULER_WAS_DOWN = "scheduler_was_down"
-    JOB_CHANGED = "job_changed"
+    JOB_CREATED = "job_created"
+    JOB_STARTED = "job_started"
+    JOB_WAITING = "job_waiting"
+    JOB_RETRY_SCHEDULED = "job_retry_scheduled"
+    JOB_COMPLETED = "job_completed"
+    JOB_FAILED = "job_failed"
+    JOB_CANCELLED = "job_cancelled"
+    JOB_PARKED = "job_parked"
     JOB_PROGRESS = "job_progress"
+    BACKFILL_SHED = "backfill_shed"
+    VIDEO_CREATED = "video_created"
+    VIDEO_UPDATED = "video_updated"
+    VIDEO_DELETED = "video_deleted"
     VIDEO_READY = "video_ready"
     VIDEO_FAILED = "video_failed"
+    VIDEO_CANCELLED = "video_cancelled"
+    SCHEDULER_WAS_DOWN = "scheduler_was_down"
+    SCHEDULER_IS_BACK = "scheduler_is_back"
+    QUEUE_WITHOUT_WORKER = "queue_without_worker"
+    QUEUE_SERVED_AGAIN = "queue_served_again"
 
 
-def emit(type_: EventType, topic: str, payload: dict[str, Any], *, now: datetime | None = None) -> None:
-    """Records the event in the caller's transaction and pushes it after the commit."""
+_OF_JOBS = {
+    MediaJob.State.QUEUED: EventType.JOB_CREATED,
+    MediaJob.State.RUNNING: EventType.JOB_STARTED,
+    MediaJob.State.WAITING: EventType.JOB_WAITING,
+    MediaJob.State.DONE: EventType.JOB_COMPLETED,
+    MediaJob.State.FAILED: EventType.JOB_FAILED,
+    MediaJob.State.CANCELLED: EventType.JOB_CANCELLED,
+    MediaJob.State.PARKED: EventType.JOB_PARKED,
+}
+
+
+def job_event(job: MediaJob) -> EventType:
+    """What has happened to a job that has just come into its present state."""
+    if job.state == MediaJob.State.QUEUED and job.attempt:
+        return EventType.JOB_RETRY_SCHEDULED
+    return _OF_JOBS[MediaJob.State(job.state)]
+
+
+def emit(
+    type_: EventType,
+    topic: str,
+    payload: dict[str, Any],
+    *,
+    now: datetime | None = None,
+    correlation_id: str | None = None,
+) -> None:
+    """Records the event in the caller's transaction and pushes it after the commit.
+
+    It belongs to the deed that is under way, unless another `correlation_id` is given.
+    """
     event = Event.objects.create(
-        topic=topic, type=type_.value, payload=payload, created_at=now or clock.now()
+        topic=topic,
+        type=type_.value,
+        payload=payload,
+        created_at=now or clock.now(),
+        correlation_id=correlation.current() if correlation_id is None else correlation_id,
     )
     transaction.on_commit(lambda: push.push(topic, as_message(event)))
 

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
 
 from media_jobs import clock, outbox
-from media_jobs.events import EventType, emit, hint, job_payload
+from media_jobs.events import EventType, emit, hint, job_event, job_payload
 from media_jobs.models import MediaJob
 
 LEASE = timedelta(seconds=60)
@@ -309,4 +309,4 @@ def _sum_up(waiting: MediaJob, now: datetime) -> None:
 def _tell(job: MediaJob, now: datetime) -> None:
     if job.is_quiet:
         return
-    emit(EventType.JOB_CHANGED, job.topic, job_payload(job, now), now=now)
+    emit(job_event(job), job.topic, job_payload(job, now), now=now)

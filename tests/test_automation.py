@@ -32,7 +32,7 @@ def test_follower_is_renewed_after_each_picture(broker):
 
     assert video.revision == 3
     # Its steps are no news, its outcome is.
-    assert set(Event.objects.exclude(type="timelapse_state_changed").values_list("type", flat=True)) == {
+    assert set(Event.objects.exclude(type="timelapse_started").values_list("type", flat=True)) == {
         "video_ready"
     }
 

@@ -197,7 +197,7 @@ def render(person, name):
     steps = [
         event["payload"]["state"]
         for event in person.events
-        if event["type"] == "job_changed" and name in event["payload"]["title"]
+        if event["type"].startswith("job_") and name in event["payload"].get("title", "")
     ]
     assert "running" in steps
     assert steps[-1] == "done"

@@ -95,7 +95,7 @@ def test_start_opens_a_schedule_and_tells_it():
     timelapse = running()
     timelapse.refresh_from_db()
     schedule = timelapse.schedules.get()
-    event = Event.objects.get(type="timelapse_state_changed", topic=timelapse.topic)
+    event = Event.objects.get(type="timelapse_started", topic=timelapse.topic)
 
     assert schedule.until_at is None
     assert before <= schedule.from_at <= clock.now()

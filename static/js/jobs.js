@@ -4,7 +4,7 @@ import { spell } from "./clock.js";
 
 export function drawProgress(events) {
   for (const event of events) {
-    if (event.type !== "job_progress" && event.type !== "job_changed") continue;
+    if (!event.type.startsWith("job_")) continue;
     const job = event.payload;
     for (const row of document.querySelectorAll(`[data-job="${CSS.escape(job.id)}"]`)) draw(row, job);
   }

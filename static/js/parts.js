@@ -17,7 +17,7 @@ export function concern(events) {
     const types = (part.dataset.live || "").split(" ");
     const about = part.dataset.about; // "camera:3": only events whose payload names it
     const hit = events.some(
-      (event) => types.includes(event.type) && (!about || isAbout(event, about)),
+      (event) => types.some((type) => isOf(event, type)) && (!about || isAbout(event, about)),
     );
     if (hit) wanted.add(part.dataset.part);
   }
@@ -43,6 +43,12 @@ export function startTimers() {
 }
 
 document.addEventListener("visibilitychange", schedule);
+
+/** "job_*" stands for all events that begin so; hints, which have no id, are no such event. */
+function isOf(event, type) {
+  if (!type.endsWith("*")) return event.type === type;
+  return event.id !== undefined && event.type.startsWith(type.slice(0, -1));
+}
 
 function isAbout(event, about) {
   const [kind, id] = about.split(":");
