@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import before_task_publish, worker_init
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelapser.settings")
@@ -30,3 +31,9 @@ def check(**_: Any) -> None:
 
     if wrong := [str(message) for message in run_checks(tags=["timelapser"]) if message.is_serious()]:
         raise SystemExit("\n".join(wrong))
+
+
+@before_task_publish.connect
+def stamp(headers: dict[str, Any], **_: Any) -> None:
+    """Every message, beat's too, says when it was sent (seconds of the epoch, by the sender's clock)."""
+    headers["sent_at"] = time.time()

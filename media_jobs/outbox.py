@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -25,9 +26,18 @@ log = structlog.get_logger(__name__)
 
 def send(task: str, arg: str | int, *, expires: datetime | None = None) -> bool:
     """Puts one message into the task's queue. False where the broker is away: the row is found and sent later."""
+    return _publish(task, args=[arg], expires=expires)
+
+
+def send_entry(task: str, *, by: str, expires: datetime) -> bool:
+    """Sends an entry of the clock out of its turn, because a person asks. False where the broker is away."""
+    return _publish(task, headers={"by": by}, expires=expires)
+
+
+def _publish(task: str, **options: Any) -> bool:
     try:
         with producers[_connection()].acquire(block=True) as producer:
-            current_app.send_task(task, args=[arg], expires=expires, retry=False, producer=producer)
+            current_app.send_task(task, retry=False, producer=producer, **options)
     except (OperationalError, OSError) as error:
         log.warning("broker_away", task=task, error=type(error).__name__)
         return False
