@@ -11,7 +11,7 @@ from django.conf import settings
 
 from cameras import sealing
 from cameras.exceptions import SealBroken
-from cameras.models import Camera
+from cameras.models import Camera, Site
 from cameras.sources import SourceError, SourceKind, SourceSettings, Still, open_source
 from media_jobs import files, lifecycle
 from media_jobs.models import MediaJob
@@ -48,6 +48,7 @@ def request_camera_test(camera: Camera, *, by: str) -> MediaJob:
         title=f"Test of {camera.name}",
         args={"camera": camera.pk},
         by=by,
+        queue=camera.capture_queue,
     )
 
 
@@ -63,8 +64,12 @@ def request_test(
     deadline_s: float,
     by: str,
     camera: Camera | None = None,
+    site: Site | None = None,
 ) -> MediaJob:
-    """Asks for a test of what a form holds. An empty password stands for the one that `camera` has."""
+    """Asks for a test of what a form holds, from the network of `site` (None: any worker's).
+
+    An empty password stands for the one that `camera` has.
+    """
     sealed = sealing.seal(password) if password else (camera.sealed_password if camera else "")
     return _request(
         key=secrets.token_hex(8),
@@ -81,6 +86,7 @@ def request_test(
             "deadline_s": deadline_s,
         },
         by=by,
+        queue=settings.CAPTURE_QUEUE_OF(site.slug if site else None),
     )
 
 
@@ -148,7 +154,7 @@ def _settings(**values: Any) -> SourceSettings:
     )
 
 
-def _request(*, key: str, topic: str, title: str, args: dict[str, Any], by: str) -> MediaJob:
+def _request(*, key: str, topic: str, title: str, args: dict[str, Any], by: str, queue: str) -> MediaJob:
     job, _ = lifecycle.record(
         "cameras.test_connection",
         key=key,
@@ -159,5 +165,6 @@ def _request(*, key: str, topic: str, title: str, args: dict[str, Any], by: str)
         priority=MediaJob.Priority.HIGH,
         max_attempts=1,
         unit="pictures",
+        queue=queue,
     )
     return job

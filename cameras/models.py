@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
@@ -18,7 +19,9 @@ class Site(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     slug = models.SlugField(
-        max_length=40, unique=True, help_text="Its workers are started with this name; cannot be changed later."
+        max_length=40,
+        unique=True,
+        help_text="Its workers are started with this name; cannot be changed later.",
     )
     notes = models.TextField(blank=True, default="")
 
@@ -27,6 +30,11 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def capture_queue(self) -> str:
+        queue: str = settings.CAPTURE_QUEUE_OF(self.slug)
+        return queue
 
 
 class Camera(models.Model):
@@ -100,6 +108,12 @@ class Camera(models.Model):
     @property
     def topic(self) -> str:
         return f"camera.{self.pk}"
+
+    @property
+    def capture_queue(self) -> str:
+        """Where the work with this camera waits. Reads the site: select it along for many."""
+        queue: str = settings.CAPTURE_QUEUE_OF(self.site.slug if self.site else None)
+        return queue
 
     @property
     def shown_address(self) -> str:

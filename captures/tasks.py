@@ -8,12 +8,13 @@ from celery import Task, shared_task
 from celery.signals import worker_ready
 
 from captures import campaign, dispatch, settlement
-from media_jobs import clock, tracked
+from media_jobs import clock, runs, tracked
 
 
 @shared_task(name="captures.plan")
-def plan() -> None:
-    dispatch.plan()
+@runs.entry
+def plan() -> runs.Result:
+    return {"sent": dispatch.plan()}
 
 
 @shared_task(name="captures.take", bind=True)
@@ -24,15 +25,17 @@ def take(self: Task, capture_id: int) -> None:
 
 
 @shared_task(name="captures.sweep")
-def sweep() -> None:
+@runs.entry
+def sweep() -> runs.Result:
     now = clock.now()
-    settlement.sweep(now)
-    campaign.complete_ended(now)
+    given_up, sent_again = settlement.sweep(now)
+    return {"given_up": given_up, "sent_again": sent_again, "completed": campaign.complete_ended(now)}
 
 
 @shared_task(name="captures.account")
-def account() -> None:
-    settlement.account()
+@runs.entry
+def account() -> runs.Result:
+    return {"missed": settlement.account()}
 
 
 @shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)

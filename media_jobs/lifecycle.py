@@ -34,6 +34,7 @@ def record(
     total: int = 0,
     unit: str = "frames",
     is_quiet: bool = False,
+    queue: str = "",
 ) -> tuple[MediaJob, bool]:
     """Writes the wish for work in the caller's transaction; it is sent after the commit.
 
@@ -45,7 +46,7 @@ def record(
     context = structlog.contextvars.get_contextvars()
     job = MediaJob(
         task=task,
-        queue=settings.CELERY_TASK_ROUTES[task]["queue"],
+        queue=queue or settings.CELERY_TASK_ROUTES[task]["queue"],
         key=key,
         topic=topic,
         title=title,
@@ -231,6 +232,7 @@ def retry(job: MediaJob, *, by: str) -> MediaJob:
         max_attempts=job.max_attempts,
         total=job.progress_total,
         unit=job.progress_unit,
+        queue=job.queue,
     )
     return again
 

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import task_received, worker_ready, worker_shutdown
+from django.conf import settings
 
-from media_jobs import clock, housekeeping, outbox, recovery, workers
+from media_jobs import clock, housekeeping, outbox, recovery, runs, workers
 
 
 @shared_task(name="media_jobs.dispatch")
-def dispatch() -> None:
-    outbox.dispatch(clock.now())
+@runs.entry
+def dispatch() -> runs.Result:
+    return {"sent": outbox.dispatch(clock.now())}
 
 
 @shared_task(name="media_jobs.reap")
-def reap() -> None:
-    recovery.reap(clock.now())
+@runs.entry
+def reap() -> runs.Result:
+    return {"taken_back": recovery.reap(clock.now())}
 
 
 @shared_task(name="media_jobs.prune")
-def prune() -> None:
-    housekeeping.prune(clock.now())
+@runs.entry
+def prune() -> runs.Result:
+    now = clock.now()
+    housekeeping.prune(now)
+    return {"runs_forgotten": runs.forget(now - timedelta(days=settings.KEEP_RUNS_DAYS))}
 
 
 @worker_ready.connect
 def begin(sender: Any, **_: Any) -> None:
     recovery.release(sender.hostname)
     housekeeping.clear_leftovers(clock.now())
-    workers.beat_for_ever(
-        sender.hostname, [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
-    )
+    queues = tuple(queue.name for queue in sender.app.amqp.queues.consume_from.values())
+    pool = sender.controller.pool_cls.__module__.rpartition(".")[2]
+    workers.begin(workers.Worker(sender.hostname, queues, pool, sender.controller.concurrency))
+
+
+@task_received.connect
+def count(request: Any, **_: Any) -> None:
+    workers.count_taken(workers.queue_of(request))
+
+
+@worker_shutdown.connect
+def end(sender: Any, **_: Any) -> None:
+    runs.write_all(sender.hostname)
+    workers.end(sender.hostname)

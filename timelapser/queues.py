@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PLANNER = "planner"
 CAPTURE = "capture"
@@ -55,16 +55,29 @@ QUEUE_OF_TASK: dict[str, str] = {
     "media_jobs.dispatch": UPKEEP,
     "media_jobs.reap": UPKEEP,
     "media_jobs.prune": UPKEEP,
+    "cameras.watch": UPKEEP,
+    "cameras.probe": UPKEEP,
     "captures.take": CAPTURE,
     "captures.sweep": UPKEEP,
     "captures.account": UPKEEP,
     "captures.make_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
+    "cameras.ask": CAPTURE,
     "videos.follow": UPKEEP,
     "videos.render": VIDEO,
     "videos.encode_segment": VIDEO,
     "videos.tidy": UPKEEP,
 }
+
+
+def capture_queue(site: str | None) -> str:
+    """Where a camera's work waits: those of a site (its slug) are reached by the site's own workers alone."""
+    return f"{CAPTURE}.{site}" if site else CAPTURE
+
+
+def site_pool(site: str) -> Pool:
+    """The capture pool of a site."""
+    return replace(POOLS[CAPTURE], name=capture_queue(site), queues=(capture_queue(site),))
 
 
 def worker_command(pool: Pool) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OURS = "timelapser: "
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -15,12 +17,19 @@ class Entry:
 
     @property
     def name(self) -> str:
-        return f"timelapser: {self.task}"
+        return OURS + self.task
 
     @property
     def expires_s(self) -> float:
-        """A late message is dropped before the next one comes: two seconds of life for a second's entry."""
-        return 2 if self.every_s == 1 else self.every_s * 0.9
+        return life_s(self.every_s)
+
+
+def life_s(every_s: float) -> float:
+    """How long a message of an entry that recurs after `every_s` may wait: it is dropped before the next one comes.
+
+    A second's entry has two: its tick lasts nearly as long as its period, and the next message waits meanwhile.
+    """
+    return 2 if every_s <= 1 else every_s * 0.9
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -42,6 +51,16 @@ ENTRIES: tuple[Entry, ...] = (
         "Sends jobs that were recorded but never reached their queue, or are due again.",
     ),
     Entry("media_jobs.reap", 30, "Takes back jobs whose worker has gone."),
+    Entry(
+        "cameras.watch",
+        5,
+        "Tells once when a queue has no living worker any more, and when it has one again.",
+    ),
+    Entry(
+        "cameras.probe",
+        60,
+        "Asks cameras that no capture has heard of lately, so that their health is known before a timelapse starts.",
+    ),
     Entry(
         "videos.tidy",
         300,

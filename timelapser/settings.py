@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from timelapser import env
-from timelapser.queues import QUEUE_OF_TASK, QUEUES
+from timelapser.queues import QUEUE_OF_TASK, QUEUES, capture_queue
 from timelapser.secrets import SecretFilter, key_from, passwords_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.folder("TIMELAPSER_DATA", BASE_DIR / "data")
 DEBUG = env.flag("TIMELAPSER_DEBUG", default=False)
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 # --- secrets: from the environment, a file, or made once in the data folder (0600) --------------------------------
 SECRET_KEY = env.text("TIMELAPSER_SECRET_KEY") or key_from(DATA_DIR / "secret_key")
@@ -129,6 +131,7 @@ CACHES: dict[str, Any] = {
 }
 
 CELERY_BROKER_URL = REDIS.broker
+BROKER_PREFIX: str = env.text("TIMELAPSER_BROKER_PREFIX", "") or ""
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None
 CELERY_RESULT_EXPIRES = None
@@ -146,16 +149,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
-    "global_keyprefix": env.text("TIMELAPSER_BROKER_PREFIX", ""),
+    "global_keyprefix": BROKER_PREFIX,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "timelapser.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 CELERY_TASK_DEFAULT_QUEUE = "upkeep"
 CELERY_TASK_QUEUES = {queue: {"exchange": queue, "routing_key": queue} for queue in QUEUES}
 CELERY_TASK_ROUTES = {task: {"queue": queue} for task, queue in QUEUE_OF_TASK.items()}
-CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_CREATE_MISSING_QUEUES = True  # those of the sites, which are rows
+CAPTURE_QUEUE_OF = capture_queue
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
@@ -278,6 +282,7 @@ SEGMENT_FRAMES = env.whole("TIMELAPSER_SEGMENT_FRAMES", 120)
 ENCODER_THREADS = env.whole("TIMELAPSER_ENCODER_THREADS", 1)
 KEEP_JOBS_DAYS = env.whole("TIMELAPSER_KEEP_JOBS_DAYS", 30)
 KEEP_EVENTS_HOURS = env.whole("TIMELAPSER_KEEP_EVENTS_HOURS", 24)
+KEEP_RUNS_DAYS = env.whole("TIMELAPSER_KEEP_RUNS_DAYS", 30)
 
 # --- logs: JSON or console, one request id from the click to the ffmpeg line ---------------------------------------
 LOG_JSON = env.flag("TIMELAPSER_LOG_JSON", default=False)

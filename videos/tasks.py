@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import Task, shared_task
 
-from media_jobs import clock, tracked
+from media_jobs import clock, runs, tracked
 from videos import automation, rendering, retention
 
 # The last resort against work that hangs where nothing asks whether to stop, such as a storage that does not answer.
@@ -15,9 +15,10 @@ HARD_LIMIT_S = SOFT_LIMIT_S + 300
 
 
 @shared_task(name="videos.follow")
-def follow() -> None:
+@runs.entry
+def follow() -> runs.Result:
     rendering.reconcile()
-    automation.follow(clock.now())
+    return {"asked": automation.follow(clock.now())}
 
 
 @shared_task(name="videos.render", bind=True, soft_time_limit=SOFT_LIMIT_S, time_limit=HARD_LIMIT_S)
@@ -35,5 +36,6 @@ def encode_segment(self: Task, job_id: str) -> None:
 
 
 @shared_task(name="videos.tidy")
-def tidy() -> None:
-    retention.tidy(clock.now())
+@runs.entry
+def tidy() -> runs.Result:
+    return {"deleted": retention.tidy(clock.now())}
