@@ -10,11 +10,12 @@ from django.db import DatabaseError
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from cameras import sites
 from captures.dispatch import PULSE
 from captures.models import Capture
-from media_jobs import clock, outbox
+from media_jobs import clock, outbox, workers
 from media_jobs.models import Pulse
-from media_jobs.workers import ALIVE_FOR, queues_alive
+from timelapser import entries
 from timelapser.queues import QUEUES
 
 SILENT_AFTER = timedelta(seconds=10)
@@ -47,7 +48,9 @@ def find_faults() -> list[str]:
         if outbox.queue_length(QUEUES[0]) is None:
             faults.append("The broker does not answer.")
         silent_for = scheduler_silence(now)
-        if silent_for is None or silent_for > SILENT_AFTER:
+        if PULSE in entries.switched_off():
+            faults.append("The scheduler is switched off: no pictures are planned.")
+        elif silent_for is None or silent_for > SILENT_AFTER:
             faults.append("The scheduler is silent: no pictures are planned.")
         faults += [f"No worker serves the queue {queue}." for queue in queues_without_worker(now)]
         if trouble := storage_trouble(now):
@@ -64,18 +67,24 @@ def scheduler_silence(now: datetime) -> timedelta | None:
 
 
 def queues_without_worker(now: datetime) -> list[str]:
-    alive = queues_alive(now)
-    return [queue for queue in QUEUES if queue not in alive]
+    """Also of the sites: theirs must have a worker as soon as they have a camera."""
+    alive = workers.queues_alive(now)
+    return [queue for queue in sites.queues() if queue not in alive]
+
+
+def clocks_apart(now: datetime) -> dict[str, float]:
+    """The machines whose clock is wrong, by name, and how far they are ahead of the database's, in seconds."""
+    return {
+        pulse.facts["host"]: pulse.facts["clock_offset_s"]
+        for pulse in workers.alive(now)
+        if abs(pulse.facts.get("clock_offset_s", 0)) > workers.CLOCKS_APART_S
+    }
 
 
 def storage_trouble(now: datetime) -> str:
     """Why pictures cannot be kept, in plain words; empty where they can."""
     free = [
-        facts["disk_free_bytes"]
-        for facts in Pulse.objects.filter(kind="worker", at__gte=now - ALIVE_FOR).values_list(
-            "facts", flat=True
-        )
-        if "disk_free_bytes" in facts
+        pulse.facts["disk_free_bytes"] for pulse in workers.alive(now) if "disk_free_bytes" in pulse.facts
     ]
     if free and min(free) < settings.MIN_FREE_BYTES:
         kept = settings.MIN_FREE_BYTES // 2**20

@@ -10,9 +10,9 @@ from cameras.sources.errors import SourceError
 from captures.ledger import REASONS
 from captures.models import Timelapse
 from media_jobs.models import Pulse
-from media_jobs.workers import queues_alive
-from timelapser.health import SILENT_AFTER, storage_trouble
-from timelapser.queues import CAPTURE, PLANNER, QUEUES, THUMBNAIL, UPKEEP, VIDEO
+from timelapser import entries
+from timelapser.health import SILENT_AFTER, clocks_apart, queues_without_worker, storage_trouble
+from timelapser.queues import CAPTURE, PLANNER, THUMBNAIL, UPKEEP, VIDEO
 
 MEANING_OF_QUEUE = {
     PLANNER: "no picture is planned",
@@ -79,10 +79,19 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
 
 
 def alarms(now: datetime) -> list[Alarm]:
-    """What the whole system should say aloud. Five queries at the most."""
+    """What the whole system should say aloud. A handful of queries, however many cameras there are."""
     found = []
     hand = Pulse.objects.filter(name="captures.plan").first()
-    if hand is None or now - hand.at > SILENT_AFTER:
+    off = entries.switched_off()
+    if "captures.plan" in off:
+        found.append(
+            Alarm(
+                "The scheduler is switched off.",
+                "No picture is planned until captures.plan is enabled again in the admin, under periodic tasks; what "
+                "is missed meanwhile is written down as missed.",
+            )
+        )
+    elif hand is None or now - hand.at > SILENT_AFTER:
         since = f" since {hand.at:%H:%M:%S} UTC" if hand else ""
         found.append(
             Alarm(
@@ -91,15 +100,29 @@ def alarms(now: datetime) -> list[Alarm]:
                 "is written down as missed.",
             )
         )
-    alive = queues_alive(now)
-    silent = [queue for queue in dict.fromkeys(QUEUES) if queue not in alive]
+    if others := [task for task in off if task != "captures.plan"]:
+        names = ", ".join(others)
+        found.append(
+            Alarm(
+                f"Switched off: {names}.",
+                "What this leaves undone is said in the admin, under periodic tasks; there it is enabled again.",
+            )
+        )
+    silent = queues_without_worker(now)
     if silent:
         names = ", ".join(silent)
-        meaning = "; ".join(MEANING_OF_QUEUE[queue] for queue in silent)
+        meaning = "; ".join(_meaning_of(queue) for queue in silent)
         found.append(
             Alarm(
                 f"No worker serves the queue{'s' if len(silent) > 1 else ''} {names}.",
                 f"Until one is started {meaning}.",
+            )
+        )
+    for host, ahead_s in clocks_apart(now).items():
+        found.append(
+            Alarm(
+                f"The clock of {host} is {abs(ahead_s):.1f} s {'ahead' if ahead_s > 0 else 'behind'}.",
+                "Pictures keep their slots, but messages may expire too early or too late. Let NTP set that clock.",
             )
         )
     if trouble := storage_trouble(now):
@@ -107,6 +130,11 @@ def alarms(now: datetime) -> list[Alarm]:
             Alarm(trouble, "No picture can be kept until this is mended; each that is lost is written down.")
         )
     return found
+
+
+def _meaning_of(queue: str) -> str:
+    site = queue.removeprefix(f"{CAPTURE}.")
+    return MEANING_OF_QUEUE.get(queue) or f"no picture of the site {site} is taken"
 
 
 def advice_for(code: str) -> str:

@@ -1,0 +1,120 @@
+"""How the clock's entries stand: what beat's tables say of them now, and what their runs have left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max, Q, Sum
+from django_celery_beat.models import PeriodicTask
+
+from media_jobs import clock, outbox
+from media_jobs.models import Run
+from timelapser.schedule import ENTRIES, OURS, Entry
+
+DAY = timedelta(days=1)
+# An entry is late when so many of its periods have passed without it, and this much more: a loaded machine is no alarm.
+LATE_PERIODS = 3
+LATE_ANYWAY = timedelta(seconds=20)
+BY_HAND_EXPIRES = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryState:
+    """One entry of the clock. Moments are None where it never ran, or will not run."""
+
+    task: str
+    why: str
+    queue: str
+    every_s: float
+    is_enabled: bool
+    is_edited: bool
+    last_run_at: datetime | None = None
+    next_run_at: datetime | None = None
+    took_ms: int | None = None  # the last run; of entries of seconds the mean of the last minute
+    longest_ms: int | None = None
+    is_running: bool = False
+    is_late: bool = False
+    result: dict[str, Any] | None = None
+    error: str = ""  # of the last run
+    runs_of_day: int = 0
+    failures_of_day: int = 0
+
+
+def standing(now: datetime) -> list[EntryState]:
+    """How every entry stands, in the order of timelapser/schedule.py. Three queries."""
+    rows = {
+        row.name: row for row in PeriodicTask.objects.filter(name__startswith=OURS).select_related("interval")
+    }
+    names = [entry.task for entry in ENTRIES]
+    recent = Run.objects.filter(name__in=names, instant__gte=now - DAY).order_by()
+    sums: dict[str, dict[str, Any]] = {
+        row["name"]: dict(row)
+        for row in recent.values("name").annotate(runs=Sum("runs"), failures=Sum("failures"))
+    }
+    last = last_runs(names)
+    return [
+        _state_of(entry, rows.get(entry.name), last.get(entry.task), sums.get(entry.task, {}), now)
+        for entry in ENTRIES
+    ]
+
+
+def last_runs(names: Iterable[str]) -> dict[str, Run]:
+    """The newest run of each of `names` (tasks) that has one."""
+    newest = Run.objects.filter(name__in=names).order_by().values("name").annotate(instant=Max("instant"))
+    wanted = Q(pk__in=[])
+    for row in newest:
+        wanted |= Q(name=row["name"], instant=row["instant"])
+    return {run.name: run for run in Run.objects.filter(wanted)}
+
+
+def switched_off() -> list[str]:
+    """Which entries somebody has disabled in beat's tables."""
+    off = PeriodicTask.objects.filter(name__startswith=OURS, enabled=False).values_list("name", flat=True)
+    return [entry.task for entry in ENTRIES if entry.name in set(off)]
+
+
+def run_now(task: str, *, by: str) -> bool:
+    """Sends the entry out of its turn. False where the broker is away; raises KeyError for what is no entry."""
+    if task not in {entry.task for entry in ENTRIES}:
+        raise KeyError(task)
+    return outbox.send_entry(task, by=by, expires=clock.now() + BY_HAND_EXPIRES)
+
+
+def period_of(row: PeriodicTask) -> float | None:
+    """Seconds between two runs, or None for a row that an operator has put on a calendar."""
+    if row.interval is None:
+        return None
+    return timedelta(**{row.interval.period: row.interval.every}).total_seconds()
+
+
+def _state_of(
+    entry: Entry, row: PeriodicTask | None, last: Run | None, sums: dict[str, Any], now: datetime
+) -> EntryState:
+    every_s = (period_of(row) if row else None) or entry.every_s
+    is_enabled = row is not None and row.enabled
+    last_run_at = last.started_at if last else None
+    begun = last_run_at or (row.date_changed if row else now)
+    due = begun + timedelta(seconds=every_s)
+    is_late = now > begun + LATE_PERIODS * timedelta(seconds=every_s) + LATE_ANYWAY
+    return EntryState(
+        task=entry.task,
+        why=entry.why,
+        queue=settings.CELERY_TASK_ROUTES[entry.task]["queue"],
+        every_s=every_s,
+        is_enabled=is_enabled,
+        is_edited=every_s != entry.every_s or not is_enabled,
+        last_run_at=last_run_at,
+        next_run_at=max(due, now) if is_enabled else None,
+        took_ms=round(last.busy_ms / last.runs) if last and last.runs else None,
+        longest_ms=last.longest_ms if last else None,
+        is_running=last is not None and last.finished_at is None,
+        is_late=is_enabled and is_late,
+        result=last.result if last else None,
+        error=last.error if last else "",
+        runs_of_day=sums.get("runs") or 0,
+        failures_of_day=sums.get("failures") or 0,
+    )
