@@ -18,6 +18,7 @@ from cameras.admin import CameraAdmin
 from cameras.models import Camera
 from captures import campaign, ledger
 from captures.exceptions import CampaignError, NotRunning
+from captures.intervalometer import Plan, PlanError
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs.admin import EvidenceAdmin, picture, tell
 
@@ -76,6 +77,14 @@ class TimelapseForm(forms.ModelForm):
         model = Timelapse
         exclude: list[str] = []
 
+    def clean_plan(self) -> dict[str, Any]:
+        try:
+            return Plan.from_document(self.cleaned_data["plan"]).to_document()
+        except PlanError as error:
+            raise forms.ValidationError(
+                [f"{path}: {words}" for path, words in error.problems.items()]
+            ) from None
+
     def clean_time_zone(self) -> str:
         name: str = self.cleaned_data["time_zone"]
         if name not in available_timezones():
@@ -93,7 +102,7 @@ class TimelapseForm(forms.ModelForm):
 class ScheduleInline(TabularInline):
     model = Schedule
     extra = 0
-    fields = ["from_at", "until_at", "interval_s", "anchor_at"]
+    fields = ["from_at", "until_at", "words"]
     readonly_fields = fields
     can_delete = False
     verbose_name_plural = "schedules that were in force"
@@ -113,7 +122,7 @@ class TimelapseAdmin(ModelAdmin):
         "name",
         "camera",
         "shown_state",
-        "interval_s",
+        "words",
         "image_count",
         "next_slot_at",
         "started_at",
@@ -140,7 +149,10 @@ class TimelapseAdmin(ModelAdmin):
     ]
     fieldsets = [
         (None, {"fields": ["camera", "name"]}),
-        ("When", {"fields": ["interval_s", "is_on_the_clock", "start_at", "end_at", "time_zone"]}),
+        (
+            "When",
+            {"fields": ["plan", "start_at", "end_at", "stop_after_days", "stop_after_captures", "time_zone"]},
+        ),
         ("What became of it", {"fields": evidence}),
     ]
 
@@ -158,9 +170,9 @@ class TimelapseAdmin(ModelAdmin):
         if obj is not None:
             fixed.append("camera")
             if obj.state != Timelapse.State.CREATED:
-                fixed += ["start_at", "time_zone"]
+                fixed.append("start_at")
             if obj.state in HISTORY:
-                fixed += ["interval_s", "is_on_the_clock", "end_at"]
+                fixed += ["plan", "end_at", "stop_after_days", "stop_after_captures", "time_zone"]
         return fixed
 
     def has_delete_permission(self, request: HttpRequest, obj: Timelapse | None = None) -> bool:
@@ -273,7 +285,7 @@ class CaptureAdmin(EvidenceAdmin):
 
 @admin.register(Schedule)
 class ScheduleAdmin(EvidenceAdmin):
-    list_display = ["timelapse", "from_at", "until_at", "interval_s", "anchor_at"]
+    list_display = ["timelapse", "from_at", "until_at", "words"]
     list_select_related = ["timelapse"]
     list_filter = ["timelapse"]
     search_fields = ["timelapse__name"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q
 
-from captures import intervalometer, ledger
-from captures.exceptions import CameraBusy, MoveRefused
-from captures.models import Capture, Gap, Schedule, Timelapse
-from media_jobs import audit, clock
+from cameras.models import Camera
+from captures import ledger, versions
+from captures.exceptions import CameraBusy, MoveRefused, NotRunning, PlanRefused
+from captures.models import Timelapse
+from media_jobs import audit, clock, lifecycle
 from media_jobs.events import EventType, emit
 
 State = Timelapse.State
@@ -32,7 +34,7 @@ MOVED: dict[tuple[str, str], EventType] = {
     (State.CREATED, State.ARCHIVED): EventType.TIMELAPSE_ARCHIVED,
     (State.COMPLETED, State.ARCHIVED): EventType.TIMELAPSE_ARCHIVED,
 }
-TIMING = {"interval_s", "is_on_the_clock", "start_at", "end_at", "time_zone"}
+TIMING = {"plan", "start_at", "end_at", "stop_after_days", "stop_after_captures", "time_zone"}
 CHANGEABLE = TIMING | {"name"}
 
 
@@ -49,7 +51,7 @@ def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> No
                 complete(active, by=by)
             first_day = max(now, locked.start_at) if locked.start_at else now
             _move(locked, State.RUNNING, by=by, now=now, started_at=first_day)
-            _open_schedule(locked, now)
+            versions.open_version(locked, now)
     except IntegrityError:
         active = _rival(timelapse)
         if active is None:
@@ -68,7 +70,7 @@ def resume(timelapse: Timelapse, *, by: str) -> None:
         if locked.state != State.PAUSED:
             raise MoveRefused(f"This timelapse is {locked.state}; only a paused one can be resumed.")
         _move(locked, State.RUNNING, by=by, now=now)
-        _open_schedule(locked, now)
+        versions.open_version(locked, now)
 
 
 def complete(timelapse: Timelapse, *, by: str) -> None:
@@ -83,72 +85,112 @@ def archive(timelapse: Timelapse, *, by: str) -> None:
 
 
 def change(timelapse: Timelapse, *, by: str, **fields: Any) -> None:
-    """Changes `fields` (CHANGEABLE) and, where they move slots, reschedules from now on.
+    """Changes `fields` (CHANGEABLE); where they move slots a new version of the timetable is in force at once.
 
-    Raises MoveRefused for a timelapse that is history, and for a new start of one that has started.
+    Raises MoveRefused for a timelapse that is history, and for a new start of one that has started; PlanRefused.
     """
     wrong = set(fields) - CHANGEABLE
     if wrong:
         raise MoveRefused(f"These cannot be changed: {', '.join(sorted(wrong))}.")
     with _locked(timelapse) as (locked, now):
-        changed = {name: value for name, value in fields.items() if getattr(locked, name) != value}
+        before = {name: getattr(locked, name) for name in fields}
+        changed = {name: value for name, value in fields.items() if before[name] != value}
         moves_slots = bool(TIMING & set(changed))
         if moves_slots and locked.state in {State.COMPLETED, State.ARCHIVED}:
             raise MoveRefused("A completed timelapse is history: its schedule cannot be changed.")
-        if {"start_at", "time_zone"} & set(changed) and locked.state != State.CREATED:
-            raise MoveRefused("Start and time zone can be changed only before the timelapse is started.")
+        if "start_at" in changed and locked.state != State.CREATED:
+            raise MoveRefused("The start can be changed only before the timelapse is started.")
         reschedules = moves_slots and locked.state == State.RUNNING
         if reschedules:
-            _close_schedule(locked, now)  # by the end that it had
+            versions.close_version(locked, now)  # by the end that it had
         for name, value in changed.items():
             setattr(locked, name, value)
         locked.save(update_fields=list(changed))
         if reschedules:
-            _open_schedule(locked, now)
+            versions.open_version(locked, now)
         type_ = EventType.SCHEDULE_CHANGED if moves_slots else EventType.TIMELAPSE_UPDATED
-        _tell(type_, locked, by, now, changed=sorted(changed))
+        facts = {name: [_as_json(before[name]), _as_json(value)] for name, value in changed.items()}
+        _tell(type_, locked, by, now, changed=facts)
+
+
+def reschedule(timelapse: Timelapse, *, by: str) -> None:
+    """Calculates the timetable anew from now on, also one that was put aside. Raises NotRunning, PlanRefused."""
+    with _locked(timelapse) as (locked, now):
+        if locked.state != State.RUNNING:
+            raise NotRunning
+        versions.close_version(locked, now)
+        versions.open_version(locked, now)
+        _tell(EventType.SCHEDULE_CHANGED, locked, by, now, changed={})
+
+
+def reschedule_of_camera(camera: Camera, *, by: str) -> int:
+    """The camera has been moved: its running timelapse follows the sun of the new place. Returns how many changed.
+
+    Where the plan cannot be carried out any more (the place was taken away) the timetable that was in force stays.
+    """
+    changed = 0
+    for timelapse in Timelapse.objects.running().filter(camera=camera).select_related("camera"):
+        schedule = timelapse.schedules.filter(until_at__isnull=True).first()
+        try:
+            wanted = versions.timetable_of(timelapse, clock.now())
+        except PlanRefused:
+            continue
+        if schedule is None or schedule.document != wanted.to_document():
+            reschedule(timelapse, by=by)
+            changed += 1
+    return changed
+
+
+def cancel_work(timelapse: Timelapse, *, by: str) -> int:
+    """Cancels what is owed, and what is queued or running for it; what the clock owes later is not touched.
+
+    Returns how many captures and jobs.
+    """
+    with _locked(timelapse) as (locked, now):
+        skipped = ledger.skip_owed(locked, "cancelled")
+        cancelled = lifecycle.cancel_all(locked.topic, by=by)
+        facts = {"captures": skipped, "jobs": cancelled}
+        audit.note("work_cancelled", topic=locked.topic, by=by, facts=facts, now=now)
+    return skipped + cancelled
 
 
 def complete_ended(now: datetime) -> int:
     """Completes the timelapses whose end has come and whose last slot has been settled, paused ones as well.
 
-    Returns how many.
+    The end is a moment, the last of its days, or the last of its pictures. Returns how many.
     """
-    ended = Timelapse.objects.active().filter(end_at__lte=now, next_slot_at__isnull=True)
+    may_be_over = Q(end_at__lte=now) | Q(stop_after_days__isnull=False)
+    is_full = Q(stop_after_captures__isnull=False, image_count__gte=F("stop_after_captures"))
+    ended = Timelapse.objects.active().filter((may_be_over & Q(next_slot_at__isnull=True)) | is_full)
     completed = 0
     for pk in list(ended.values_list("pk", flat=True)):
         with transaction.atomic():
             timelapse = ended.select_for_update().filter(pk=pk).first()
-            if timelapse is None or timelapse.captures.owed().exists():  # none: a person was quicker
-                continue
-            _stop(timelapse, State.COMPLETED, "timelapse_ended", by="clock")
-            completed += 1
+            rule = _rule_of_end(timelapse, now) if timelapse else ""  # none: a person was quicker
+            if timelapse and rule:
+                _stop(timelapse, State.COMPLETED, "timelapse_ended", by=audit.CLOCK, rule=rule)
+                completed += 1
     return completed
 
 
-def grid_of(timelapse: Timelapse, now: datetime) -> intervalometer.Grid:
-    """The grid that the timelapse's settings ask for."""
-    if timelapse.is_on_the_clock:
-        start_at = max(now, timelapse.start_at) if timelapse.start_at else now
-        return intervalometer.clock_grid(timelapse.interval, start=start_at, zone=timelapse.zone)
-    return intervalometer.spread_grid(timelapse.interval, seed=f"camera {timelapse.camera_id}")
+def _rule_of_end(timelapse: Timelapse, now: datetime) -> str:
+    """Which of its rules ends it now, in words; empty while it goes on."""
+    if timelapse.is_full:
+        return f"after {timelapse.stop_after_captures} captures"
+    end = timelapse.stops_at
+    if end is None or end > now or timelapse.captures.owed().exists():
+        return ""
+    return "at its end" if end == timelapse.end_at else f"after {timelapse.stop_after_days} days"
 
 
-def next_slot(timelapse: Timelapse, grid: intervalometer.Grid, *, at_or_after: datetime) -> datetime | None:
-    """The first slot from there on, or None where the end comes before it."""
-    earliest = max(at_or_after, timelapse.start_at) if timelapse.start_at else at_or_after
-    slot = grid.first_from(earliest)
-    return slot if timelapse.end_at is None or slot < timelapse.end_at else None
-
-
-def _stop(timelapse: Timelapse, state: str, reason: str, *, by: str) -> None:
+def _stop(timelapse: Timelapse, state: str, reason: str, *, by: str, rule: str = "") -> None:
     with _locked(timelapse) as (locked, now):
         fields: dict[str, Any] = {"completed_at": now} if state == State.COMPLETED else {}
         was_running = locked.state == State.RUNNING
-        _move(locked, state, by=by, now=now, **fields)
+        _move(locked, state, by=by, now=now, rule=rule, **fields)
         if was_running:
             ledger.skip_owed(locked, reason)
-            _close_schedule(locked, now)
+            versions.close_version(locked, now)
 
 
 @contextmanager
@@ -169,55 +211,7 @@ def _rival(timelapse: Timelapse) -> Timelapse | None:
     return Timelapse.objects.active().filter(camera=timelapse.camera_id).exclude(pk=timelapse.pk).first()
 
 
-def _open_schedule(timelapse: Timelapse, now: datetime) -> None:
-    last = timelapse.schedules.order_by("from_at", "pk").last()
-    grid = _same_grid(timelapse, last) or grid_of(timelapse, now)
-    # Nothing is owed before the start, nor twice: what was planned ahead belongs to the schedule before.
-    from_at = max(now, timelapse.start_at or now, (last and last.until_at) or now)
-    Schedule.objects.create(
-        timelapse=timelapse, anchor_at=grid.anchor, interval_s=timelapse.interval_s, from_at=from_at
-    )
-    timelapse.next_slot_at = next_slot(timelapse, grid, at_or_after=from_at)
-    timelapse.schedule_error = ""
-    Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=timelapse.next_slot_at, schedule_error="")
-
-
-def _same_grid(timelapse: Timelapse, last: Schedule | None) -> intervalometer.Grid | None:
-    """The grid that it had, where it still fits: one on the clock is not to move to another day's midnight."""
-    if last is None or not timelapse.is_on_the_clock or last.interval_s != timelapse.interval_s:
-        return None
-    is_midnight = last.anchor_at.astimezone(timelapse.zone).time() == time()
-    return last.grid if is_midnight else None
-
-
-def _close_schedule(timelapse: Timelapse, now: datetime) -> None:
-    """Ends the schedule in force now: what was planned ahead still belongs to it, what was owed before is a gap."""
-    schedule = timelapse.schedules.filter(until_at__isnull=True).first()
-    if schedule is None:
-        return
-    owed_until = min(now, timelapse.end_at) if timelapse.end_at else now
-    ledger_end = timelapse.next_slot_at
-    if ledger_end is not None and schedule.grid.count(ledger_end, owed_until):
-        Gap.objects.create(
-            timelapse=timelapse,
-            schedule=schedule,
-            from_at=ledger_end,
-            until_at=owed_until,
-            reason="scheduler_was_down",
-        )
-    ahead = (
-        timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=owed_until)
-        .order_by("slot")
-        .values_list("slot", flat=True)
-        .last()
-    )
-    until_at = ahead + timedelta(microseconds=1) if ahead else owed_until
-    Schedule.objects.filter(pk=schedule.pk).update(until_at=max(until_at, schedule.from_at))
-    timelapse.next_slot_at = None
-    Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=None)
-
-
-def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, **fields: Any) -> None:
+def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, rule: str = "", **fields: Any) -> None:
     if state not in ALLOWED[timelapse.state]:
         raise MoveRefused(f"This timelapse is {timelapse.state}; it cannot become {state}.")
     moved = Timelapse.objects.filter(pk=timelapse.pk, state=timelapse.state).update(state=state, **fields)
@@ -227,17 +221,30 @@ def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, **fields:
     timelapse.state = state
     for name, value in fields.items():
         setattr(timelapse, name, value)
-    _tell(type_, timelapse, by, now)
+    _tell(type_, timelapse, by, now, rule=rule)
 
 
-def _tell(type_: EventType, timelapse: Timelapse, by: str, now: datetime, **facts: Any) -> None:
+def _tell(
+    type_: EventType,
+    timelapse: Timelapse,
+    by: str,
+    now: datetime,
+    *,
+    rule: str = "",
+    changed: dict[str, list[Any]] | None = None,
+) -> None:
+    """`changed` has what each field was and is."""
     payload = {
         "timelapse": timelapse.pk,
         "camera": timelapse.camera_id,
         "state": timelapse.state,
         "by": by,
-        **facts,
+        **({"rule": rule} if rule else {}),
+        **({} if changed is None else {"changed": sorted(changed)}),
     }
-    rule = "the end of the timelapse has come" if by == audit.CLOCK else ""
-    audit.note(type_.value, topic=timelapse.topic, by=by, rule=rule, facts=facts, now=now)
+    audit.note(type_.value, topic=timelapse.topic, by=by, rule=rule, facts=changed, now=now)
     emit(type_, timelapse.topic, payload, now=now)
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

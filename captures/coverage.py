@@ -43,7 +43,7 @@ def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
         if reason and state != State.OWED:  # there it is a note
             reasons[reason] += count
     for gap in timelapse.gaps.filter(from_at__lt=end, until_at__gt=start).select_related("schedule"):
-        count = gap.schedule.grid.count(max(start, gap.from_at), min(end, gap.until_at))
+        count = gap.schedule.timetable.count(max(start, gap.from_at), min(end, gap.until_at))
         states[State.MISSED] += count
         reasons[gap.reason] += count
     return Coverage(
@@ -59,14 +59,14 @@ def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
 
 def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
     """What contradicts the promise "every slot that was owed has a row": nothing, if all is well."""
+    owed = timelapse.captures.filter(origin=Capture.Origin.GRID)
     for schedule in timelapse.schedules.all():
-        end = schedule.until_at or timelapse.next_slot_at or timelapse.end_at or schedule.from_at
-        expected = schedule.grid.count(schedule.from_at, end)
-        rows = timelapse.captures.filter(
-            origin=Capture.Origin.GRID, slot__gte=schedule.from_at, slot__lt=end
-        ).count()
+        end = schedule.until_at or timelapse.next_slot_at or _end_of_all(timelapse, now)
+        expected = schedule.timetable.count(schedule.from_at, end)
+        rows = owed.filter(slot__gte=schedule.from_at, slot__lt=end).count()
         in_gaps = sum(
-            schedule.grid.count(gap.from_at, gap.until_at) for gap in timelapse.gaps.filter(schedule=schedule)
+            schedule.timetable.count(gap.from_at, gap.until_at)
+            for gap in timelapse.gaps.filter(schedule=schedule)
         )
         if rows + in_gaps != expected:
             yield f"{schedule}: {expected} slots were owed, {rows} have rows, {in_gaps} are in gaps"
@@ -76,3 +76,9 @@ def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
     forgotten = timelapse.captures.owed().filter(give_up_at__lt=now - timedelta(minutes=5)).count()
     if forgotten:
         yield f"{forgotten} captures are owed though their grace passed long ago"
+
+
+def _end_of_all(timelapse: Timelapse, now: datetime) -> datetime:
+    """Where the version in force owes nothing further: all that it owes lies before, at most a tick ahead."""
+    soon = now + timedelta(days=1)
+    return min(timelapse.stops_at or soon, soon)

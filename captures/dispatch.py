@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from captures import ledger
-from captures.campaign import next_slot
-from captures.models import Capture, Gap, Schedule, Timelapse
-from media_jobs import clock
-from media_jobs.events import EventType, emit
+from captures.intervalometer import Timetable
+from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
+from captures.versions import INSTANT, next_slot, tell_gap
+from media_jobs import clock, correlation
 from media_jobs.models import Pulse
 
 PERIOD = timedelta(seconds=1)
@@ -26,6 +26,7 @@ AHEAD = timedelta(seconds=1.2)
 BATCH = 50
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
+State = Capture.State
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,12 @@ def claim(horizon: datetime, now: datetime) -> int:
         )
         in_force = Schedule.objects.filter(timelapse__in=timelapses, until_at__isnull=True)
         schedules = {schedule.timelapse_id: schedule for schedule in in_force}
+        left = _left(timelapses)
         captures: list[Capture] = []
         gaps: list[Gap] = []
         for timelapse in timelapses:
             try:
-                owed, missed = _owe(timelapse, schedules[timelapse.pk], horizon, now)
+                owed, missed = _owe(timelapse, schedules[timelapse.pk], horizon, now, left.get(timelapse.pk))
             except (ValueError, ArithmeticError, LookupError) as error:
                 # It must not stop the others: put aside, with its error on its page.
                 timelapse.set_aside_until = now + SET_ASIDE
@@ -105,45 +107,73 @@ def claim(horizon: datetime, now: datetime) -> int:
         Gap.objects.bulk_create(gaps, ignore_conflicts=True)
         Timelapse.objects.bulk_update(timelapses, ["next_slot_at", "set_aside_until", "schedule_error"])
         for gap in gaps:
-            _tell(gap, now)
+            tell_gap(gap, gap.schedule.timetable.count(gap.from_at, gap.until_at), now)
     return len(timelapses)
 
 
+def _left(timelapses: list[Timelapse]) -> dict[int, int]:
+    """How many pictures may still be asked for, where there is a limit: what is being taken may become a picture."""
+    limited = [timelapse for timelapse in timelapses if timelapse.stop_after_captures is not None]
+    if not limited:
+        return {}
+    rows = Capture.objects.owed().filter(timelapse__in=limited).values_list("timelapse").order_by()
+    pending = dict(rows.annotate(count=Count("pk")))
+    return {
+        timelapse.pk: (timelapse.stop_after_captures or 0)
+        - timelapse.image_count
+        - pending.get(timelapse.pk, 0)
+        for timelapse in limited
+    }
+
+
 def _owe(
-    timelapse: Timelapse, schedule: Schedule, horizon: datetime, now: datetime
+    timelapse: Timelapse, schedule: Schedule, horizon: datetime, now: datetime, left: int | None
 ) -> tuple[list[Capture], list[Gap]]:
-    """Moves the timelapse's ledger up to `horizon`; returns what is to be written: all of it, or nothing."""
+    """Moves the timelapse's ledger up to `horizon`; returns what is to be written: all of it, or nothing.
+
+    Once `left` pictures are asked for the further slots are skipped: where one of them fails, a later slot stands in.
+    """
     captures: list[Capture] = []
     gaps: list[Gap] = []
-    grid = schedule.grid
+    timetable = schedule.timetable
     slot = timelapse.next_slot_at
-    if slot is not None and slot < now - timelapse.grace:
+    grace = timelapse.grace
+    if slot is not None and slot < now - grace:
         # The past never delays the present: it is accounted for by a gap, the newest slot is still to be had.
-        present = next_slot(timelapse, grid, at_or_after=now - timelapse.grace)
-        until = present or timelapse.end_at or now
+        present = next_slot(timelapse, timetable, at_or_after=now - grace)
+        until = present or min(timelapse.stops_at or now, now)
         reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
         gaps.append(Gap(timelapse=timelapse, schedule=schedule, from_at=slot, until_at=until, reason=reason))
         slot = present
     while slot is not None and slot < horizon:
-        captures.append(_owed(timelapse, slot))
-        slot = next_slot(timelapse, grid, at_or_after=grid.next_after(slot))
+        capture = _owed(timelapse, timetable, slot, grace)
+        if capture.state == State.OWED and left is not None:
+            if left <= 0:
+                _skip(capture, "enough_captures")
+            left -= 1
+        captures.append(capture)
+        slot = next_slot(timelapse, timetable, at_or_after=slot + INSTANT)
     timelapse.next_slot_at = slot
     timelapse.set_aside_until, timelapse.schedule_error = None, ""
     return captures, gaps
 
 
-def _owed(timelapse: Timelapse, slot: datetime) -> Capture:
+def _owed(timelapse: Timelapse, timetable: Timetable, slot: datetime, grace: timedelta) -> Capture:
     capture = Capture(
         timelapse=timelapse,
         slot=slot,
-        give_up_at=slot + timelapse.grace,
+        rule=timetable.rule_of(slot)[:RULE_LENGTH],
+        correlation_id=correlation.new(),
+        give_up_at=slot + grace,
         day_number=timelapse.day_number(slot),
     )
     if not timelapse.camera.is_enabled:
-        capture.state = Capture.State.SKIPPED
-        capture.reason = "camera_disabled"
-        capture.detail = ledger.words_of("camera_disabled")
+        _skip(capture, "camera_disabled")
     return capture
+
+
+def _skip(capture: Capture, reason: str) -> None:
+    capture.state, capture.reason, capture.detail = State.SKIPPED, reason, ledger.words_of(reason)
 
 
 def _unsent(horizon: datetime, now: datetime) -> deque[Order]:
@@ -164,15 +194,3 @@ def _send_due(orders: deque[Order], now: datetime) -> int:
     if sent:
         ledger.note_sent(sent, now)
     return len(sent)
-
-
-def _tell(gap: Gap, now: datetime) -> None:
-    payload = {
-        "timelapse": gap.timelapse_id,
-        "camera": gap.timelapse.camera_id,
-        "from": gap.from_at.isoformat(),
-        "until": gap.until_at.isoformat(),
-        "slots": gap.schedule.grid.count(gap.from_at, gap.until_at),
-        "reason": gap.reason,
-    }
-    emit(EventType.SCHEDULER_WAS_DOWN, gap.timelapse.topic, payload, now=now)

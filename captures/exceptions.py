@@ -4,7 +4,8 @@ CampaignError
 ├── CameraBusy     the camera has a running or paused timelapse
 ├── CameraOff      the camera is switched off here
 ├── MoveRefused    the state does not allow the move
-└── NotRunning     only a running timelapse takes pictures
+├── NotRunning     only a running timelapse takes pictures
+└── PlanRefused    its plan cannot be carried out
 """
 
 from __future__ import annotations
@@ -43,3 +44,11 @@ class MoveRefused(CampaignError):
 
 class NotRunning(CampaignError):
     """The timelapse is not running, so it takes no pictures. Start or resume it first."""
+
+
+class PlanRefused(CampaignError):
+    """The plan cannot be carried out. `problems` says why, in words, for each path into the plan."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__(" ".join(problems.values()))
+        self.problems = problems

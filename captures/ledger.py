@@ -13,7 +13,7 @@ from cameras import health
 from cameras.models import Camera
 from captures.exceptions import CameraOff, NotRunning
 from captures.models import Capture, CaptureQuerySet, Timelapse
-from media_jobs import clock, lifecycle, outbox
+from media_jobs import clock, correlation, lifecycle, outbox
 from media_jobs.events import EventType, emit
 
 State = Capture.State
@@ -33,6 +33,8 @@ REASONS: dict[str, str] = {
     "camera_disabled": "The camera was switched off here.",
     "timelapse_paused": "The timelapse was paused.",
     "timelapse_ended": "The timelapse was ended.",
+    "enough_captures": "The last of the pictures that it was to take was being taken.",
+    "cancelled": "Somebody cancelled it.",
     "disk_full": "The disk was full.",
     "storage_unwritable": "The media folder could not be written.",
     "storage_error": "The storage refused the file.",
@@ -67,12 +69,18 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
             raise NotRunning
         if not locked.camera.is_enabled:
             raise CameraOff
+        limit = locked.stop_after_captures
+        if limit is not None and locked.image_count + locked.captures.owed().count() >= limit:
+            raise NotRunning(
+                f"It has the {limit} pictures that it was to take, or is taking the last of them."
+            )
         now = clock.now()
         capture = Capture.objects.create(
             timelapse=locked,
             slot=now,
             origin=Capture.Origin.PERSON,
             requested_by=by,
+            correlation_id=correlation.current() or correlation.new(),
             give_up_at=now + timedelta(seconds=30),
             sent_at=now,
             day_number=locked.day_number(now),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import json
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +13,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from captures import intervalometer
+from captures.intervalometer import Plan, Timetable, every
 
-GRACE_MAX_S = 30
+RULE_LENGTH = 80
+KNOWN_TIMETABLES = 20_000  # those of all timelapses that run, so that each is read from its document once
 
 
 class TimelapseQuerySet(models.QuerySet["Timelapse"]):
@@ -25,7 +28,17 @@ class TimelapseQuerySet(models.QuerySet["Timelapse"]):
 
 
 def default_plan() -> dict[str, Any]:
-    return {"rules": [{"kind": "interval", "every_s": 300, "on_the_clock": False}]}
+    return every(300)
+
+
+@lru_cache(maxsize=1000)
+def _plan(document: str) -> Plan:
+    return Plan.from_document(json.loads(document))
+
+
+@lru_cache(maxsize=KNOWN_TIMETABLES)
+def _timetable(document: str) -> Timetable:
+    return Timetable.from_document(json.loads(document))
 
 
 def default_time_zone() -> str:
@@ -53,16 +66,6 @@ class Timelapse(models.Model):
     camera = models.ForeignKey("cameras.Camera", on_delete=models.PROTECT, related_name="timelapses")
     name = models.CharField(max_length=150)
     state = models.CharField(max_length=10, choices=State.choices, default=State.CREATED, editable=False)
-    interval_s = models.PositiveIntegerField(
-        "interval in seconds",
-        default=300,
-        validators=[MinValueValidator(1), MaxValueValidator(86_400)],
-    )
-    is_on_the_clock = models.BooleanField(
-        "on the clock",
-        default=False,
-        help_text="Slots at even times of the local clock. Otherwise cameras are spread over the interval.",
-    )
     plan = models.JSONField(
         default=default_plan, help_text="When pictures are owed: rules, windows, days; see docs/schedules.md."
     )
@@ -101,9 +104,6 @@ class Timelapse(models.Model):
                 name="captures_one_active_timelapse_per_camera",
                 violation_error_message="This camera has a running or paused timelapse already.",
             ),
-            models.CheckConstraint(
-                condition=Q(interval_s__gte=1, interval_s__lte=86_400), name="captures_interval_in_range"
-            ),
         ]
         indexes = [
             models.Index(
@@ -125,13 +125,39 @@ class Timelapse(models.Model):
         return ZoneInfo(self.time_zone)
 
     @property
-    def interval(self) -> timedelta:
-        return timedelta(seconds=self.interval_s)
+    def plan_value(self) -> Plan:
+        """The plan as a value. Raises PlanError where the document is none."""
+        return _plan(json.dumps(self.plan))
+
+    @property
+    def words(self) -> str:
+        """The plan as a person says it: "every 60 s, 08:00 to 18:00"."""
+        return self.plan_value.words
 
     @property
     def grace(self) -> timedelta:
-        """How late a capture may start: half of the interval, 30 s at the most."""
-        return timedelta(seconds=min(self.interval_s / 2, GRACE_MAX_S))
+        """How late a capture may start: half of the shortest interval, 30 s at the most."""
+        return self.plan_value.grace
+
+    @property
+    def interval(self) -> timedelta | None:
+        """The shortest interval of the plan; None where no rule is one."""
+        return self.plan_value.shortest_interval
+
+    @property
+    def is_full(self) -> bool:
+        """It has all the pictures that it was to take."""
+        return self.stop_after_captures is not None and self.image_count >= self.stop_after_captures
+
+    @property
+    def stops_at(self) -> datetime | None:
+        """The end of the promise, exclusive: `end_at`, or the local midnight after the last of its days."""
+        if self.stop_after_days is None or self.started_at is None:
+            return self.end_at
+        first_day = self.started_at.astimezone(self.zone).date()
+        midnight = datetime.combine(first_day + timedelta(days=self.stop_after_days), time(), self.zone)
+        last = midnight.astimezone(UTC)
+        return last if self.end_at is None else min(last, self.end_at)
 
     def day_number(self, moment: datetime) -> int:
         """Local calendar days since the start, the first is 1."""
@@ -143,11 +169,7 @@ class Schedule(models.Model):
     """The timetable that was in force from `from_at` (inclusive) until `until_at` (exclusive; null: still)."""
 
     timelapse = models.ForeignKey(Timelapse, on_delete=models.CASCADE, related_name="schedules")
-    anchor_at = models.DateTimeField()
-    interval_s = models.PositiveIntegerField()
-    document = models.JSONField(
-        default=dict, help_text="The timetable, complete and frozen: rules, anchors, zone, place."
-    )
+    document = models.JSONField(help_text="The timetable, complete and frozen: rules, anchors, zone, place.")
     from_at = models.DateTimeField()
     until_at = models.DateTimeField(null=True)
 
@@ -162,11 +184,16 @@ class Schedule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"every {self.interval_s} s from {self.from_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.words} from {self.from_at:%Y-%m-%d %H:%M:%S}"
 
     @property
-    def grid(self) -> intervalometer.Grid:
-        return intervalometer.Grid(anchor=self.anchor_at, interval=timedelta(seconds=self.interval_s))
+    def words(self) -> str:
+        return self.timetable.plan.words
+
+    @property
+    def timetable(self) -> Timetable:
+        """Raises PlanError where the document is none."""
+        return _timetable(json.dumps(self.document))
 
 
 class Gap(models.Model):
@@ -216,7 +243,7 @@ class Capture(models.Model):
     slot = models.DateTimeField()
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.GRID)
     requested_by = models.CharField(max_length=150, default="clock")
-    rule = models.CharField(max_length=80, default="", help_text="Which rule of the plan owed it.")
+    rule = models.CharField(max_length=RULE_LENGTH, default="", help_text="Which rule of the plan owed it.")
     correlation_id = models.CharField(max_length=64, default="")
     state = models.CharField(max_length=10, choices=State.choices, default=State.OWED)
     reason = models.CharField(max_length=60, default="")

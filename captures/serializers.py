@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -11,11 +12,15 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from cameras.models import Camera
-from captures import campaign, ledger
-from captures.models import Capture, Timelapse
+from captures import campaign, ledger, versions
+from captures.exceptions import PlanRefused
+from captures.models import Capture, Schedule, Timelapse
+from captures.plans import PlanField, by_path
+from media_jobs import clock
 from media_jobs.filters import in_reach
 
-DAY_S = 86_400
+MOST_DAYS = 36_500
+MOST_CAPTURES = 2_000_000_000
 
 
 class PicturesSerializer(serializers.Serializer[Any]):
@@ -42,6 +47,8 @@ class CaptureSerializer(serializers.ModelSerializer[Capture]):
             "day_number",
             "origin",
             "requested_by",
+            "rule",
+            "correlation_id",
             "state",
             "reason",
             "detail",
@@ -76,6 +83,30 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
     camera = serializers.PrimaryKeyRelatedField(queryset=Camera.objects.all())
     camera_name = serializers.CharField(source="camera.name", read_only=True)
     camera_image_count = serializers.IntegerField(source="camera.image_count", read_only=True)
+    plan = PlanField(required=False, help_text="Every five minutes unless it is said.")
+    plan_words = serializers.CharField(
+        source="words", read_only=True, help_text="The plan as a person says it."
+    )
+    # Named here, because the ranges of the columns differ between databases.
+    stop_after_days = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_DAYS,
+        required=False,
+        allow_null=True,
+        help_text="Local calendar days, the day of the start included.",
+    )
+    stop_after_captures = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_CAPTURES,
+        required=False,
+        allow_null=True,
+        help_text="So many stored pictures.",
+    )
+    stops_at = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="The end of the promise, exclusive: `end_at`, or the end of the last of its days.",
+    )
     latest_capture = serializers.SerializerMethodField(help_text="The newest picture, or null.")
 
     class Meta:
@@ -86,10 +117,13 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
             "camera_name",
             "name",
             "state",
-            "interval_s",
-            "is_on_the_clock",
+            "plan",
+            "plan_words",
             "start_at",
             "end_at",
+            "stop_after_days",
+            "stop_after_captures",
+            "stops_at",
             "time_zone",
             "created_at",
             "started_at",
@@ -109,7 +143,6 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
             "image_count",
         ]
         extra_kwargs = {
-            "interval_s": {"min_value": 1, "max_value": DAY_S},
             "start_at": {"validators": [in_reach]},
             "end_at": {"validators": [in_reach]},
         }
@@ -138,12 +171,44 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
         end_at = attrs.get("end_at", getattr(self.instance, "end_at", None))
         if start_at and end_at and end_at <= start_at:
             raise serializers.ValidationError({"end_at": ["The end must lie after the start."]})
+        if self.instance is None or attrs.keys() & {"plan", "time_zone"}:
+            self._check_plan(attrs)
         return attrs
+
+    def _check_plan(self, attrs: dict[str, Any]) -> None:
+        """Whether the plan can be carried out at the camera's place: said now, and not when it is started."""
+        try:
+            versions.timetable_of(candidate(attrs, self.instance), clock.now())
+        except PlanRefused as error:
+            raise serializers.ValidationError({"plan": by_path(error.problems)}) from None
 
     def update(self, instance: Timelapse, validated_data: dict[str, Any]) -> Timelapse:
         validated_data.pop("camera", None)
         campaign.change(instance, by=self.context["request"].user.get_username(), **validated_data)
         return instance
+
+
+def candidate(attrs: dict[str, Any], instance: Timelapse | None = None) -> Timelapse:
+    """The timelapse that there would be with these fields, which is not saved."""
+    if instance is None:
+        return Timelapse(**attrs)
+    wanted = copy(instance)
+    for name, value in attrs.items():
+        setattr(wanted, name, value)
+    return wanted
+
+
+class ScheduleSerializer(serializers.ModelSerializer[Schedule]):
+    """A timetable that was in force: what is counted of that time is counted by it."""
+
+    words = serializers.CharField(read_only=True)
+    plan = PlanField(source="document.plan", read_only=True)
+    time_zone = serializers.CharField(source="document.zone", read_only=True)
+
+    class Meta:
+        model = Schedule
+        fields = ["id", "from_at", "until_at", "words", "plan", "time_zone"]
+        read_only_fields = fields
 
 
 class StartSerializer(serializers.Serializer[Any]):

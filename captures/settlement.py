@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from captures.ledger import names_of, note_sent, send, words_of
-from captures.models import Capture, CaptureQuerySet, Gap
+from captures.models import RULE_LENGTH, Capture, CaptureQuerySet, Gap
 from media_jobs import clock
 from media_jobs.events import EventType, emit
 
@@ -79,10 +79,9 @@ def _account_some(gap_id: int, batch: int) -> int:
     gap = gaps.filter(pk=gap_id).first()
     if gap is None:  # somebody else was quicker
         return 0
-    grid, timelapse = gap.schedule.grid, gap.timelapse
-    left = grid.count(gap.from_at, gap.until_at)
-    end = grid.index(grid.first_from(gap.until_at))
-    slots = [grid.slot(end - k) for k in range(1, min(batch, left) + 1)]
+    timelapse, timetable, grace = gap.timelapse, gap.schedule.timetable, gap.timelapse.grace
+    found = timetable.newest(gap.from_at, gap.until_at, batch + 1)
+    slots = found[:batch]
     rows = [
         Capture(
             timelapse=timelapse,
@@ -90,13 +89,14 @@ def _account_some(gap_id: int, batch: int) -> int:
             state=State.MISSED,
             reason=gap.reason,
             detail=words_of(gap.reason),
-            give_up_at=slot + timelapse.grace,
+            rule=timetable.rule_of(slot)[:RULE_LENGTH],
+            give_up_at=slot + grace,
             day_number=timelapse.day_number(slot),
         )
         for slot in slots
     ]
     Capture.objects.bulk_create(rows, ignore_conflicts=True)
-    if left > len(slots):
+    if len(found) > batch:
         gap.until_at = slots[-1]
         gap.save(update_fields=["until_at"])
     else:

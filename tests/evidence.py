@@ -33,7 +33,7 @@ def start_timelapse(
     wish = {
         "camera": camera["id"],
         "name": name,
-        "interval_s": 1,
+        "plan": {"rules": [{"kind": "interval", "every_s": 1}]},
         "start_at": start_at.isoformat(),
         "end_at": (start_at + timedelta(seconds=slots)).isoformat(),
     }
@@ -61,15 +61,17 @@ def owed_slots(stack: Stack, timelapse: int) -> list[datetime]:
     For a timelapse with one schedule that was neither paused nor changed.
     """
     (found,) = stack.rows(
-        "SELECT t.start_at, t.end_at, s.from_at, s.anchor_at, s.interval_s FROM captures_timelapse t"
+        "SELECT t.start_at, t.end_at, s.from_at, s.document FROM captures_timelapse t"
         " JOIN captures_schedule s ON s.timelapse_id = t.id WHERE t.id = %s",
         timelapse,
     )
-    interval = timedelta(seconds=found["interval_s"])
+    document = found["document"]
+    interval = timedelta(seconds=document["plan"]["rules"][0]["every_s"])
+    anchor = datetime.fromisoformat(document["anchors"][0])
     first = max(found["start_at"], found["from_at"])
-    number = -((found["anchor_at"] - first) // interval)
+    number = -((anchor - first) // interval)
     slots = []
-    while (slot := found["anchor_at"] + number * interval) < found["end_at"]:
+    while (slot := anchor + number * interval) < found["end_at"]:
         slots.append(slot)
         number += 1
     return slots

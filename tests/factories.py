@@ -10,6 +10,7 @@ from django.contrib.auth.models import Group, User
 from PIL import Image
 
 from cameras.models import Camera
+from captures.intervalometer import every
 from captures.models import Capture, Timelapse
 from media_jobs import files
 from media_jobs.models import MediaJob
@@ -36,11 +37,16 @@ def make_camera(*, password: str = "", **kw: Any) -> Camera:
 
 
 def make_timelapse(**kw: Any) -> Timelapse:
-    """In the state "created" unless said otherwise; no schedule is written: that is captures.campaign's."""
+    """In the state "created" unless said otherwise; no schedule is written: that is captures.campaign's.
+
+    `interval_s` and `is_on_the_clock` make the plain plan.
+    """
     kw.setdefault("camera", None)
     kw["camera"] = kw["camera"] or make_camera()
     if kw.get("state", "created") != "created":
         kw.setdefault("started_at", NOON)
+    if "interval_s" in kw or "is_on_the_clock" in kw:
+        kw["plan"] = every(kw.pop("interval_s", 300), on_the_clock=kw.pop("is_on_the_clock", False))
     return Timelapse.objects.create(**{"name": f"Timelapse {next(_number)}"} | kw)
 
 

@@ -16,7 +16,7 @@ QUEUES = ("video",)
 def photographed(count, *, first=0, timelapse=None, size=(192, 108), **kw):
     """A timelapse of one picture a second; picture k shows the number k. `first` goes on behind earlier ones."""
     timelapse = timelapse or running(interval_s=1, **kw)
-    start = timelapse.schedules.first().grid.first_from(timelapse.schedules.first().from_at)
+    start = timelapse.schedules.first().timetable.first_from(timelapse.schedules.first().from_at)
     for number in range(first, first + count):
         slot = start + number * timelapse.interval
         make_stored_capture(painted_jpeg(number, *size), timelapse=timelapse, slot=slot)

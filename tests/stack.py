@@ -298,7 +298,8 @@ class Stack:
 _ADD_TIMELAPSES = """
 from datetime import timedelta
 from cameras.models import Camera
-from captures import campaign
+from captures import campaign, versions
+from captures.intervalometer import every
 from captures.models import Timelapse
 from media_jobs import clock
 from videos import rendering
@@ -309,8 +310,8 @@ answer = []
 begin = clock.now() + timedelta(seconds=starts_in_s)
 for kind, address, name in cameras:
     camera = Camera.objects.create(name=name, kind=kind, address=address)
-    timelapse = Timelapse(camera=camera, name=name, interval_s=1)
-    timelapse.start_at = campaign.grid_of(timelapse, begin).next_after(begin) - timedelta(milliseconds=500)
+    timelapse = Timelapse(camera=camera, name=name, plan=every(1))
+    timelapse.start_at = versions.timetable_of(timelapse, begin).next_after(begin) - timedelta(milliseconds=500)
     timelapse.end_at = timelapse.start_at + timedelta(seconds=seconds)
     timelapse.save()
     if follows:

@@ -1,5 +1,6 @@
 """The admin: every page opens, costs the same for few rows as for many, keeps secrets, and its actions act."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,8 @@ from django_celery_beat.models import (
 from rest_framework.authtoken.models import Token, TokenProxy
 
 from cameras.models import Camera
-from captures import campaign
+from captures import campaign, versions
+from captures.intervalometer import every
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs.models import Event, MediaJob, Pulse
 from tests.factories import (
@@ -58,7 +60,9 @@ def make_rows(start, count):
         timelapse = capture.timelapse
         Timelapse.objects.filter(pk=timelapse.pk).update(latest_capture=capture)
         make_capture(timelapse=timelapse, state="failed", reason="timeout", slot=NOON + timedelta(days=1))
-        schedule = Schedule.objects.create(timelapse=timelapse, anchor_at=NOON, interval_s=9, from_at=NOON)
+        schedule = Schedule.objects.create(
+            timelapse=timelapse, document=versions.timetable_of(timelapse, NOON).to_document(), from_at=NOON
+        )
         Gap.objects.create(
             timelapse=timelapse, schedule=schedule, from_at=NOON, until_at=NOON, reason="scheduler_was_down"
         )
@@ -286,13 +290,20 @@ def test_saving_a_running_timelapse_reschedules_it(browser):
 
     answer = browser.post(
         url(Timelapse, "change", timelapse.pk),
-        {"name": "Faster", "interval_s": "10", "end_at_0": "", "end_at_1": "", **inline},
+        {
+            "name": "Faster",
+            "plan": json.dumps(every(10)),
+            "time_zone": "UTC",
+            "end_at_0": "",
+            "end_at_1": "",
+            **inline,
+        },
     )
 
     assert answer.status_code == 302
     timelapse.refresh_from_db()
-    assert (timelapse.name, timelapse.interval_s, timelapse.state) == ("Faster", 10, "running")
-    assert list(timelapse.schedules.values_list("interval_s", flat=True)) == [60, 10]
+    assert (timelapse.name, timelapse.words, timelapse.state) == ("Faster", "every 10 s", "running")
+    assert [version.words for version in timelapse.schedules.all()] == ["every 60 s", "every 10 s"]
 
 
 def test_actions_on_films_render_cancel_and_delete_them_with_their_files(browser):

@@ -7,6 +7,7 @@ import pytest
 from cameras import sealing
 from cameras.models import Camera
 from captures import campaign
+from captures.intervalometer import every
 from captures.models import Capture, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob, Pulse
@@ -130,7 +131,7 @@ def test_the_result_of_a_test_is_told_with_its_picture(client):
 
 def test_timelapse_is_made_moved_and_archived(client):
     camera = make_camera()
-    made = post(client, "timelapses/", {"camera": camera.pk, "name": "Summer", "interval_s": 60}, expect=201)
+    made = post(client, "timelapses/", {"camera": camera.pk, "name": "Summer", "plan": every(60)}, expect=201)
     assert (made["state"], made["camera_name"], made["time_zone"]) == ("created", camera.name, "UTC")
 
     moves = ["start", "pause", "resume", "complete", "archive"]
@@ -171,10 +172,10 @@ def test_changing_the_interval_of_a_running_timelapse_reschedules_it(client):
     timelapse = make_timelapse(interval_s=600)
     campaign.start(timelapse, by="ada")
 
-    answer = client.patch(f"/api/v1/timelapses/{timelapse.pk}/", {"interval_s": 10})
+    answer = client.patch(f"/api/v1/timelapses/{timelapse.pk}/", {"plan": every(10)}, format="json")
 
-    assert answer.json()["interval_s"] == 10
-    assert list(timelapse.schedules.values_list("interval_s", flat=True)) == [600, 10]
+    assert answer.json()["plan"] == every(10)
+    assert [version.words for version in timelapse.schedules.all()] == ["every 10 min", "every 10 s"]
 
 
 def test_a_timelapse_stays_with_its_camera_and_its_start(client):

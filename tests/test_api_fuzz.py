@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from captures.intervalometer import every
 from tests.factories import make_camera, make_capture, make_job, make_recipe, make_timelapse, make_video
 
 MEDIA_TYPE = "application/problem+json"
@@ -71,8 +72,7 @@ GOOD = {
     "timelapses": {
         "camera": 0,
         "name": "Summer",
-        "interval_s": 60,
-        "is_on_the_clock": True,
+        "plan": every(60),
         "start_at": None,
         "end_at": None,
         "time_zone": "Europe/Berlin",

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection, connections
 
 from captures import campaign, coverage, dispatch, ledger, settlement
-from captures.exceptions import CameraBusy, MoveRefused
-from captures.intervalometer import spread_grid
+from captures.exceptions import CameraBusy, MoveRefused, PlanRefused
+from captures.intervalometer import every, spread_grid
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event
@@ -100,7 +100,7 @@ def test_start_opens_a_schedule_and_tells_it():
     assert schedule.until_at is None
     assert before <= schedule.from_at <= clock.now()
     assert schedule.from_at <= timelapse.next_slot_at < schedule.from_at + timedelta(seconds=10)
-    assert timelapse.next_slot_at == schedule.grid.first_from(schedule.from_at)
+    assert timelapse.next_slot_at == schedule.timetable.first_from(schedule.from_at)
     assert event.payload == {
         "timelapse": timelapse.pk,
         "camera": timelapse.camera_id,
@@ -122,19 +122,19 @@ def test_start_and_resume_of_stale_objects_go_by_the_row():
     timelapse = make_timelapse(interval_s=10)
     created = Timelapse.objects.get(pk=timelapse.pk)
     end_at = clock.now() + timedelta(days=1)
-    campaign.change(timelapse, by="otto", interval_s=20, end_at=end_at)
+    campaign.change(timelapse, by="otto", plan=every(20), end_at=end_at)
 
     campaign.start(created, by="vera")
 
-    assert timelapse.schedules.get().interval_s == 20
-    assert (created.interval_s, created.end_at, created.state) == (20, end_at, State.RUNNING)
+    assert timelapse.schedules.get().words == "every 20 s"
+    assert (created.words, created.end_at, created.state) == ("every 20 s", end_at, State.RUNNING)
     campaign.pause(timelapse, by="otto")
     paused = Timelapse.objects.get(pk=timelapse.pk)
-    campaign.change(timelapse, by="otto", interval_s=30)
+    campaign.change(timelapse, by="otto", plan=every(30))
 
     campaign.resume(paused, by="vera")
 
-    assert timelapse.schedules.get(until_at__isnull=True).interval_s == paused.interval_s == 30
+    assert timelapse.schedules.get(until_at__isnull=True).words == paused.words == "every 30 s"
     timelapse.refresh_from_db()
     assert paused.next_slot_at == timelapse.next_slot_at is not None
     assert faults(timelapse) == []
@@ -157,20 +157,20 @@ def test_move_of_a_stale_object_is_judged_by_the_row():
 def test_change_of_a_stale_object_is_compared_with_and_refused_by_the_row():
     timelapse = make_timelapse(interval_s=10, time_zone="UTC")
     stale = Timelapse.objects.get(pk=timelapse.pk)
-    campaign.change(timelapse, by="otto", interval_s=20)
-    campaign.change(stale, by="vera", interval_s=10)  # as the object has it, and the row has not
+    campaign.change(timelapse, by="otto", plan=every(20))
+    campaign.change(stale, by="vera", plan=every(10))  # as the object has it, and the row has not
 
     timelapse.refresh_from_db()
-    assert timelapse.interval_s == 10
+    assert timelapse.words == "every 10 s"
     campaign.start(timelapse, by="otto")
     with pytest.raises(MoveRefused):
-        campaign.change(stale, by="vera", time_zone="Asia/Tokyo")
+        campaign.change(stale, by="vera", start_at=clock.now())
     campaign.complete(timelapse, by="otto")
     with pytest.raises(MoveRefused):
-        campaign.change(stale, by="vera", interval_s=99)
+        campaign.change(stale, by="vera", plan=every(99))
 
     timelapse.refresh_from_db()
-    assert (timelapse.interval_s, timelapse.time_zone) == (10, "UTC")
+    assert (timelapse.words, timelapse.time_zone) == ("every 10 s", "UTC")
 
 
 @pytest.mark.parametrize("state", ["running", "paused"])
@@ -204,7 +204,7 @@ def test_start_with_complete_active_does_both_or_nothing():
     active = running()
     other = make_timelapse(camera=active.camera, time_zone="Nowhere/Nothing", is_on_the_clock=True)
 
-    with pytest.raises(LookupError):
+    with pytest.raises(PlanRefused, match="Nowhere"):
         campaign.start(other, by="otto", complete_active=True)
 
     active.refresh_from_db()
@@ -276,17 +276,16 @@ def test_nothing_is_planned_while_paused():
 @pytest.mark.parametrize("is_on_the_clock", [True, False])
 def test_resume_goes_on_with_the_grid_that_it_had(is_on_the_clock):
     timelapse = running(interval_s=7, is_on_the_clock=is_on_the_clock)
-    timelapse.schedules.update(anchor_at=timelapse.schedules.get().anchor_at - timedelta(days=3))
-    if not is_on_the_clock:
-        # Three days are no multiple of seven seconds; a spread grid is decided by its camera alone.
-        timelapse.schedules.update(anchor_at=timelapse.schedules.get().anchor_at + timedelta(days=3))
-    grid = timelapse.schedules.get().grid
+    # Three days, after which another midnight would be another grid, are no multiple of seven seconds.
+    Timelapse.objects.update(started_at=timelapse.started_at - timedelta(days=3))
+    campaign.reschedule(timelapse, by="otto")
+    timetable = timelapse.schedules.last().timetable
     campaign.pause(timelapse, by="otto")
 
     campaign.resume(timelapse, by="otto")
 
-    assert timelapse.schedules.last().grid == grid
-    assert timelapse.next_slot_at == grid.first_from(timelapse.next_slot_at)
+    assert timelapse.schedules.last().timetable == timetable
+    assert timelapse.next_slot_at == timetable.first_from(timelapse.next_slot_at)
     assert faults(timelapse) == []
 
 
@@ -309,29 +308,32 @@ def test_change_of_interval_holds_at_once():
     timelapse = running(interval_s=3600)
     now = clock.now()
 
-    campaign.change(timelapse, by="otto", interval_s=10)
+    campaign.change(timelapse, by="otto", plan=every(10))
 
     timelapse.refresh_from_db()
     old, new = timelapse.schedules.order_by("from_at", "pk")
     assert timelapse.next_slot_at < now + timedelta(seconds=15)
-    assert (old.interval_s, new.interval_s) == (3600, 10)
+    assert (old.words, new.words) == ("every 1 h", "every 10 s")
     assert old.until_at <= new.from_at
     plan_until(now + timedelta(seconds=60), start=now)
     assert 5 <= timelapse.captures.count() <= 7
     assert faults(timelapse) == []
 
 
-def test_change_keeps_what_was_planned_ahead():
-    timelapse = running(interval_s=1)
-    plan_until(clock.now() + timedelta(seconds=4))
+def test_change_takes_over_what_was_planned_ahead_where_it_is_still_owed():
+    timelapse = running(interval_s=1, is_on_the_clock=True)
+    plan_until(clock.now() + timedelta(seconds=6))
     planned = slots_of(timelapse)
 
-    campaign.change(timelapse, by="otto", interval_s=2)
-    plan_until(planned[-1] + timedelta(seconds=10), start=planned[-1])
+    campaign.change(timelapse, by="otto", plan=every(2, on_the_clock=True))
+    plan_until(planned[-1] + timedelta(seconds=5))
 
-    later = [slot for slot in slots_of(timelapse) if slot > planned[-1]]
-    assert slots_of(timelapse)[: len(planned)] == planned
-    assert {b - a for a, b in itertools.pairwise(later)} == {timedelta(seconds=2)}
+    version = timelapse.schedules.get(until_at__isnull=True)
+    found = [slot for slot in slots_of(timelapse) if slot >= version.from_at]
+    assert {b - a for a, b in itertools.pairwise(found)} == {timedelta(seconds=2)}
+    assert len(set(found) & set(planned)) >= 2
+    adopted = timelapse.captures.get(slot=(set(found) & set(planned)).pop())
+    assert (adopted.rule, adopted.give_up_at - adopted.slot) == ("every 2 s on the clock", timedelta(seconds=1))
     assert faults(timelapse) == []
 
 
@@ -342,10 +344,10 @@ def test_change_while_the_planner_is_down_accounts_for_what_was_owed():
     Timelapse.objects.update(next_slot_at=timelapse.next_slot_at - back)
     timelapse.refresh_from_db()
 
-    campaign.change(timelapse, by="otto", interval_s=60)
+    campaign.change(timelapse, by="otto", plan=every(60))
 
     gap = Gap.objects.get()
-    assert gap.schedule.grid.count(gap.from_at, gap.until_at) in (59, 60, 61)
+    assert gap.schedule.timetable.count(gap.from_at, gap.until_at) in (59, 60, 61)
     assert faults(timelapse) == []
     settlement.account()
     assert timelapse.captures.filter(state="missed", reason="scheduler_was_down").count() in (59, 60, 61)
@@ -355,7 +357,7 @@ def test_change_while_the_planner_is_down_accounts_for_what_was_owed():
 def test_change_many_times_in_a_row_leaves_no_fault():
     timelapse = running(interval_s=5)
     for interval_s in (1, 3600, 2, 86_400, 7, 1):
-        campaign.change(timelapse, by="otto", interval_s=interval_s)
+        campaign.change(timelapse, by="otto", plan=every(interval_s))
         dispatch.claim(clock.now() + dispatch.AHEAD, clock.now())
 
     assert faults(timelapse) == []
@@ -367,7 +369,7 @@ def test_change_many_times_in_a_row_leaves_no_fault():
 def test_change_of_nothing_changes_no_schedule():
     timelapse = running(interval_s=5)
 
-    campaign.change(timelapse, by="otto", interval_s=5, name=timelapse.name)
+    campaign.change(timelapse, by="otto", plan=every(5), name=timelapse.name)
 
     assert timelapse.schedules.count() == 1
 
@@ -408,7 +410,7 @@ def test_change_is_refused_for_history_and_for_the_start():
     done, live = in_state("completed"), running()
 
     with pytest.raises(MoveRefused):
-        campaign.change(done, by="otto", interval_s=99)
+        campaign.change(done, by="otto", plan=every(99))
     with pytest.raises(MoveRefused):
         campaign.change(live, by="otto", start_at=clock.now())
     with pytest.raises(MoveRefused):
@@ -417,7 +419,7 @@ def test_change_is_refused_for_history_and_for_the_start():
 
     done.refresh_from_db()
     live.refresh_from_db()
-    assert (done.name, done.interval_s, live.start_at) == ("A better name", 10, None)
+    assert (done.name, done.words, live.start_at) == ("A better name", "every 10 s", None)
 
 
 def test_start_in_the_future_owes_nothing_before():
@@ -486,8 +488,8 @@ def test_complete_by_hand_after_the_end_owes_nothing_beyond_it():
     timelapse = running(interval_s=10)
     start = now - timedelta(minutes=10)
     timelapse.schedules.update(from_at=start)
-    grid = timelapse.schedules.get().grid
-    Timelapse.objects.update(next_slot_at=grid.first_from(start), end_at=now - timedelta(minutes=5))
+    timetable = timelapse.schedules.get().timetable
+    Timelapse.objects.update(next_slot_at=timetable.first_from(start), end_at=now - timedelta(minutes=5))
     timelapse.refresh_from_db()
 
     campaign.complete(timelapse, by="otto")
@@ -504,7 +506,7 @@ def test_spread_phases_differ_between_cameras_and_last():
     again = make_timelapse(camera=first.camera, interval_s=600)
     campaign.start(again, by="otto")
 
-    anchors = [timelapse.schedules.get().anchor_at for timelapse in (first, second, again)]
+    anchors = [timelapse.schedules.get().timetable.anchors for timelapse in (first, second, again)]
 
     assert anchors[0] == anchors[2] != anchors[1]
 

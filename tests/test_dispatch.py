@@ -23,7 +23,7 @@ def set_back(timelapse, span):
     start = schedule.from_at - span
     Schedule.objects.filter(pk=schedule.pk).update(from_at=start)
     Timelapse.objects.filter(pk=timelapse.pk).update(
-        started_at=start, next_slot_at=schedule.grid.first_from(start)
+        started_at=start, next_slot_at=schedule.timetable.first_from(start)
     )
     timelapse.refresh_from_db()
 
@@ -31,7 +31,7 @@ def set_back(timelapse, span):
 @pytest.mark.parametrize("step_s", [0.3, 1, 2.7, 4.9])
 def test_claim_writes_every_slot_of_the_grid_however_late_it_comes(step_s):
     timelapse = running(interval_s=10)
-    grid = timelapse.schedules.get().grid
+    timetable = timelapse.schedules.get().timetable
     first, now = timelapse.next_slot_at, clock.now()
     end = now + timedelta(minutes=1)
 
@@ -40,7 +40,7 @@ def test_claim_writes_every_slot_of_the_grid_however_late_it_comes(step_s):
         now += timedelta(seconds=step_s)
 
     timelapse.refresh_from_db()
-    assert slots_of(timelapse) == list(grid.between(first, timelapse.next_slot_at))
+    assert slots_of(timelapse) == list(timetable.between(first, timelapse.next_slot_at))
     assert timelapse.captures.count() >= 6
     assert set(timelapse.captures.values_list("state", flat=True)) == {"owed"}
     assert faults(timelapse) == []
@@ -108,7 +108,7 @@ def test_account_writes_exactly_the_slots_of_the_gap_in_batches():
     now = clock.now()
     dispatch.claim(now + dispatch.AHEAD, now)
     gap = Gap.objects.get()
-    expected = list(gap.schedule.grid.between(gap.from_at, gap.until_at))
+    expected = list(gap.schedule.timetable.between(gap.from_at, gap.until_at))
     present = set(slots_of(timelapse))
 
     written = settlement.account(batch=100, limit=250)
@@ -127,7 +127,7 @@ def test_account_writes_exactly_the_slots_of_the_gap_in_batches():
 def test_account_where_the_gap_is_a_whole_number_of_batches():
     timelapse = running(interval_s=10)
     schedule = timelapse.schedules.get()
-    start = schedule.grid.first_from(clock.now() - timedelta(hours=1))
+    start = schedule.timetable.first_from(clock.now() - timedelta(hours=1))
     Gap.objects.create(
         timelapse=timelapse, schedule=schedule, from_at=start, until_at=start + 20 * SECOND * 10, reason="x"
     )
@@ -205,7 +205,7 @@ def test_disabled_camera_is_skipped_with_the_reason_and_not_sent(broker):
 def test_schedule_that_cannot_be_calculated_is_set_aside_and_stops_nobody():
     broken, sound = running(interval_s=1), running(interval_s=1)
     Timelapse.objects.filter(pk=broken.pk).update(next_slot_at=F("next_slot_at") - timedelta(seconds=1))
-    Schedule.objects.filter(timelapse=broken).update(interval_s=0)
+    Schedule.objects.filter(timelapse=broken).update(document={"plan": {"rules": []}})
     now = clock.now()
 
     dispatch.claim(now + dispatch.AHEAD, now)

@@ -290,7 +290,7 @@ def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkey
 def test_account_writes_the_newest_slots_first_and_shrinks_the_gap_from_its_end():
     timelapse = running(interval_s=10)
     schedule = timelapse.schedules.get()
-    first = schedule.grid.first_from(schedule.from_at - timedelta(hours=1))
+    first = schedule.timetable.first_from(schedule.from_at - timedelta(hours=1))
     slots = [first + k * 10 * SECOND for k in range(10)]
     schedule.from_at = first
     schedule.save()
@@ -349,9 +349,8 @@ def test_release_ends_the_leases_of_a_former_process():
 
 def test_coverage_adds_up_rows_and_gaps():
     timelapse = running(interval_s=10)
-    grid = timelapse.schedules.get().grid
-    start = grid.first_from(clock.now() - timedelta(hours=2))
-    slots = [grid.slot(grid.index(start) + k) for k in range(10)]
+    start = timelapse.schedules.get().timetable.first_from(clock.now() - timedelta(hours=2))
+    slots = [start + k * 10 * SECOND for k in range(10)]
     for slot in slots[:4]:
         ledger.store(claimed(timelapse=timelapse, slot=slot), picture(f"{slot}.jpg"))
     ledger.fail(claimed(timelapse=timelapse, slot=slots[4]), "login_refused", "x")

@@ -542,7 +542,7 @@ def test_start_form_starts_a_timelapse_with_its_film(pages, operator):
     response = pages(operator).post(reverse("timelapse-start", args=[camera.pk]), start_values())
     timelapse = Timelapse.objects.get()
     assert response["Location"] == reverse("timelapse", args=[timelapse.pk])
-    assert (timelapse.name, timelapse.state, timelapse.interval_s) == ("Spring", "running", 10)
+    assert (timelapse.name, timelapse.state, timelapse.words) == ("Spring", "running", "every 10 s")
     assert Video.objects.get().follows
 
 
@@ -559,7 +559,7 @@ def test_start_form_proposes_a_name_and_marks_a_preset(pages, operator):
 def test_custom_interval_is_counted_in_its_unit(pages, operator, count, unit, seconds):
     values = start_values(interval="custom", custom_count=count, custom_unit=unit)
     pages(operator).post(reverse("timelapse-start", args=[make_camera().pk]), values)
-    assert Timelapse.objects.get().interval_s == seconds
+    assert Timelapse.objects.get().interval == timedelta(seconds=seconds)
 
 
 def test_times_are_those_of_the_chosen_zone(pages, operator):

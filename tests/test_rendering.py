@@ -251,7 +251,7 @@ def test_cancel_ends_ffmpeg_within_two_seconds(broker, settings):
     timelapse = photographed(0)
     noise = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), dtype=np.uint8)  # takes long to encode
     jpeg = cv2.imencode(".jpg", noise)[1].tobytes()
-    first = timelapse.schedules.get().grid.first_from(timelapse.schedules.get().from_at)
+    first = timelapse.schedules.get().timetable.first_from(timelapse.schedules.get().from_at)
     for number in range(40):
         make_stored_capture(jpeg, timelapse=timelapse, slot=first + number * timelapse.interval)
     video = make_video(timelapse=timelapse, recipe=make_recipe(codec="h265", quality="high"))

@@ -120,8 +120,7 @@ def test_select_takes_stored_pictures_of_this_timelapse_by_slot_until_the_pin():
 @pytest.mark.parametrize("is_on_the_clock", [True, False])
 def test_pause_and_resume_keep_the_cuts(is_on_the_clock):
     timelapse = running(interval_s=1, is_on_the_clock=is_on_the_clock)
-    grid = timelapse.schedules.get().grid
-    first = grid.first_from(timelapse.schedules.get().from_at)
+    first = timelapse.schedules.get().timetable.first_from(timelapse.schedules.get().from_at)
     found = [Frame(n, first + n * SECOND, f"{n:064x}") for n in range(30)]
     before = keys(cuts_of(found, selection.stretches_of(timelapse)))
 

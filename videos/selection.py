@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from itertools import groupby
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby, islice
 from zoneinfo import ZoneInfo
 
-from captures.intervalometer import Grid
+from captures.intervalometer import EPOCH, Grid, Timetable
 from captures.models import Capture, CaptureQuerySet, Timelapse
 from videos.encoding.keys import segment_key
 from videos.encoding.look import Look
 from videos.models import Video
+
+# How far a timetable without a grid of its own is read to know its pace.
+PACE_SPAN = timedelta(days=7)
+PACE_SLOTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The grid that was in force from a moment on."""
+    """The grid on which the film is cut from a moment on."""
 
     from_at: datetime
     grid: Grid
@@ -80,7 +84,23 @@ def day_limits(
 
 
 def stretches_of(timelapse: Timelapse) -> list[Stretch]:
-    return [Stretch(schedule.from_at, schedule.grid) for schedule in timelapse.schedules.order_by("from_at")]
+    schedules = timelapse.schedules.order_by("from_at")
+    return [Stretch(schedule.from_at, _grid_of(schedule.timetable)) for schedule in schedules]
+
+
+def _grid_of(timetable: Timetable) -> Grid:
+    """The timetable's own grid where it has one, else one with as many steps as it has slots, on the average.
+
+    It depends on the timetable alone, so that a pause makes no cut.
+    """
+    shortest, anchor = timetable.plan.shortest_interval, timetable.anchors[0]
+    if len(timetable.anchors) == 1 and shortest is not None and anchor is not None:
+        return Grid(anchor, shortest)
+    days = [first for first, _ in timetable.plan.dates]
+    first = timetable.first_from(datetime.combine(min(days), time(), UTC) if days else EPOCH)
+    some = list(islice(timetable.between(first, first + PACE_SPAN), PACE_SLOTS)) if first else []
+    pace = (some[-1] - some[0]) / (len(some) - 1) if len(some) > 1 else PACE_SPAN
+    return Grid(EPOCH, max(pace, timedelta(seconds=1)))
 
 
 def cut(
@@ -89,14 +109,14 @@ def cut(
     """Cuts `frames` where the grid's index passes a multiple of `length`.
 
     So a frame that is left out, healed or appended touches the one segment that it belongs to. Pausing and resuming
-    on the same grid makes no cut.
+    on the same grid makes no cut. Where frames come thicker than the grid they are cut after each `length` of them.
     """
-    runs = [
-        tuple(run) for _, run in groupby(_with_bucket(frames, stretches, length), key=lambda pair: pair[0])
-    ]
-    cuts = []
-    for number, run in enumerate(runs, start=1):
+    runs = []
+    for _, run in groupby(_with_bucket(frames, stretches, length), key=lambda pair: pair[0]):
         members = tuple(frame for _, frame in run)
+        runs += [members[start : start + length] for start in range(0, len(members), length)]
+    cuts = []
+    for number, members in enumerate(runs, start=1):
         key = segment_key((frame.checksum for frame in members), look, build)
         cuts.append(Cut(key=key, frames=members, is_open=number == len(runs)))
     return cuts

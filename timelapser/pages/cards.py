@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, Subquery, Sum, Value, When
 
@@ -40,7 +40,8 @@ class Card:
         """More than a second, and more than a tenth of the interval: worth a colour."""
         if self.newest is None or self.newest.lateness_ms is None or self.timelapse is None:
             return False
-        return self.newest.lateness_ms > max(1000, self.timelapse.interval_s * 100)
+        interval = self.timelapse.interval or timedelta()
+        return self.newest.lateness_ms > max(1000, interval.total_seconds() * 100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from cameras.sources import SourceKind
 from cameras.sources.addresses import split_credentials, validate_address
 from cameras.sources.errors import AddressRefused
 from captures import campaign
+from captures.intervalometer import every
 from captures.models import Timelapse, default_time_zone
 from videos import rendering
 from videos.models import Recipe, Video
@@ -202,8 +203,7 @@ class StartForm(forms.Form):
             timelapse = Timelapse.objects.create(
                 camera=self.camera,
                 name=values["name"],
-                interval_s=values["interval_s"],
-                is_on_the_clock=values["is_on_the_clock"],
+                plan=every(values["interval_s"], on_the_clock=values["is_on_the_clock"]),
                 start_at=values["start_at"],
                 end_at=values["end_at"],
                 time_zone=values["time_zone"],

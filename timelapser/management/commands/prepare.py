@@ -14,6 +14,7 @@ from django.db import transaction
 
 from cameras.models import Camera
 from captures import campaign
+from captures.intervalometer import every
 from captures.models import Timelapse
 from media_jobs import clock
 from media_jobs.roles import ROLES
@@ -76,7 +77,7 @@ def _set_up_demo(name: str, kind: str, address: str, interval_s: int, recipe: Re
     timelapse = Timelapse.objects.create(
         camera=camera,
         name=f"A day at the {name.split()[0].lower()}",
-        interval_s=interval_s,
+        plan=every(interval_s),
         # By then everything is up: a demonstration does not begin with missed slots.
         start_at=clock.now() + START_UP,
     )

@@ -1,0 +1,124 @@
+"""The timetable in force: closed and opened anew where something moves its slots, so that the past stays true."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from captures.exceptions import PlanRefused
+from captures.intervalometer import Place, PlanError, Timetable
+from captures.models import Capture, Gap, Schedule, Timelapse
+from media_jobs import audit
+from media_jobs.events import EventType, emit
+
+INSTANT = timedelta(microseconds=1)  # the least step of the database's clock
+
+
+def timetable_of(timelapse: Timelapse, now: datetime) -> Timetable:
+    """The timetable that the timelapse's settings and its camera's place ask for. Raises PlanRefused.
+
+    Its anchors depend on the camera and on the first day alone: a pause or another window does not move the grid.
+    """
+    latitude, longitude = timelapse.camera.latitude, timelapse.camera.longitude
+    start = timelapse.started_at or max(now, timelapse.start_at or now)
+    try:
+        return Timetable.of(
+            timelapse.plan_value,
+            zone=timelapse.time_zone,
+            place=None if latitude is None or longitude is None else Place(latitude, longitude),
+            seed=f"camera {timelapse.camera_id}",
+            start=start,
+        )
+    except PlanError as error:
+        raise PlanRefused(error.problems) from error
+
+
+def next_slot(timelapse: Timelapse, timetable: Timetable, *, at_or_after: datetime) -> datetime | None:
+    """The first slot from there on, or None where the end comes before it, or where there is none any more."""
+    earliest = max(at_or_after, timelapse.start_at) if timelapse.start_at else at_or_after
+    slot, end = timetable.first_from(earliest), timelapse.stops_at
+    return None if slot is None or (end is not None and slot >= end) else slot
+
+
+def open_version(timelapse: Timelapse, now: datetime) -> None:
+    """From now on the timetable of today's settings is in force. Raises PlanRefused."""
+    timetable = timetable_of(timelapse, now)
+    last = timelapse.schedules.order_by("from_at", "pk").last()
+    # Nothing is owed before the start, nor twice: what was begun ahead belongs to the version before.
+    from_at = max(now, timelapse.start_at or now, (last and last.until_at) or now)
+    Schedule.objects.create(timelapse=timelapse, document=timetable.to_document(), from_at=from_at)
+    _adopt_ahead(timelapse, timetable, from_at)
+    timelapse.next_slot_at = next_slot(timelapse, timetable, at_or_after=from_at)
+    timelapse.schedule_error, timelapse.set_aside_until = "", None
+    timelapse.save(update_fields=["next_slot_at", "schedule_error", "set_aside_until"])
+
+
+def close_version(timelapse: Timelapse, now: datetime) -> None:
+    """Ends the version in force now: what was planned ahead and is still owed is left to the next one.
+
+    What it owed before now and nobody planned becomes a gap.
+    """
+    schedule = timelapse.schedules.filter(until_at__isnull=True).first()
+    if schedule is None:
+        return
+    end = timelapse.stops_at
+    owed_until = min(now, end) if end else now
+    _note_unplanned(timelapse, schedule, owed_until)
+    decided = _ahead(timelapse, owed_until).exclude(pk__in=_free(timelapse, owed_until))
+    last = decided.order_by("slot").values_list("slot", flat=True).last()
+    until_at = max(last + INSTANT if last else owed_until, schedule.from_at)
+    Schedule.objects.filter(pk=schedule.pk).update(until_at=until_at)
+    timelapse.next_slot_at = None
+    timelapse.save(update_fields=["next_slot_at"])
+
+
+def _note_unplanned(timelapse: Timelapse, schedule: Schedule, until: datetime) -> None:
+    ledger_end = timelapse.next_slot_at
+    if ledger_end is None or ledger_end >= until:
+        return
+    reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
+    try:
+        count = schedule.timetable.count(ledger_end, until)
+    except (ValueError, ArithmeticError, LookupError):
+        return  # the timetable that cannot be calculated is replaced: nobody knows what it owed
+    if count:
+        gap = Gap.objects.create(
+            timelapse=timelapse, schedule=schedule, from_at=ledger_end, until_at=until, reason=reason
+        )
+        tell_gap(gap, count, until)
+
+
+def tell_gap(gap: Gap, count: int, now: datetime) -> None:
+    payload = {
+        "timelapse": gap.timelapse_id,
+        "camera": gap.timelapse.camera_id,
+        "from": gap.from_at.isoformat(),
+        "until": gap.until_at.isoformat(),
+        "slots": count,
+        "reason": gap.reason,
+    }
+    emit(EventType.SCHEDULER_WAS_DOWN, gap.timelapse.topic, payload, now=now)
+    audit.note("gap", topic=gap.timelapse.topic, by=audit.CLOCK, rule=gap.reason, facts=payload, now=now)
+
+
+def _ahead(timelapse: Timelapse, moment: datetime) -> QuerySet[Capture]:
+    return timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=moment)
+
+
+def _free(timelapse: Timelapse, moment: datetime) -> QuerySet[Capture]:
+    """Planned ahead, and nobody has begun it."""
+    return _ahead(timelapse, moment).filter(
+        state=Capture.State.OWED, sent_at__isnull=True, lease_until__isnull=True, attempt=0
+    )
+
+
+def _adopt_ahead(timelapse: Timelapse, timetable: Timetable, moment: datetime) -> None:
+    """What the version before had planned ahead stays where this one owes it as well; else it was never owed."""
+    grace = timelapse.grace
+    for capture in _free(timelapse, moment).select_for_update():
+        if next_slot(timelapse, timetable, at_or_after=capture.slot) != capture.slot:
+            capture.delete()
+            continue
+        rule = timetable.rule_of(capture.slot)
+        Capture.objects.owed().filter(pk=capture.pk).update(give_up_at=capture.slot + grace, rule=rule)
