@@ -14,7 +14,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
 from cameras import connection
-from cameras.models import Camera, one_line
+from cameras.models import Camera, Site, one_line
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs.admin import tell
@@ -76,7 +76,7 @@ class CameraAdmin(ModelAdmin):
         "last_success_at",
         "image_count",
     ]
-    list_filter = ["kind", "health", "is_enabled"]
+    list_filter = ["kind", "health", "is_enabled", "site"]
     search_fields = ["name", "address", "notes"]
     ordering = ["name"]
     actions = ["test_connection", "enable", "disable"]
@@ -92,6 +92,7 @@ class CameraAdmin(ModelAdmin):
     ]
     fieldsets = [
         (None, {"fields": ["name", "kind", "address", "is_enabled", "notes"]}),
+        ("Where it is", {"fields": ["site", "latitude", "longitude"]}),
         ("Login", {"fields": ["username", "password", "has_password", "remove_password"]}),
         ("Reading", {"fields": ["transport", "verify_tls", "connect_timeout_s", "deadline_s"]}),
         ("How it has been answering", {"fields": readonly_fields[1:]}),
@@ -145,3 +146,18 @@ class CameraAdmin(ModelAdmin):
     @admin.action(description="Switch off", permissions=["change"])
     def disable(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
         tell(self, request, cameras.update(is_enabled=False), "Switched off", [])
+
+
+@admin.register(Site)
+class SiteAdmin(ModelAdmin):
+    """Networks of their own; docs/operations.md says how their workers are started."""
+
+    list_display = ["name", "slug", "capture_queue"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> list[str]:
+        return ["slug"] if obj else []
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Site | None = None) -> dict[str, Any]:
+        return {} if obj else self.prepopulated_fields

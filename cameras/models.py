@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
@@ -11,6 +12,7 @@ from cameras.sources import SourceKind
 from cameras.sources.addresses import mask_query
 
 # A line break could begin a header of its own in what is sent to a camera.
+PLACE_IS_BOTH = "A place is a latitude and a longitude."
 one_line = RegexValidator(r"^[^\x00-\x1f\x7f]*\Z", "Line breaks and control characters cannot be in here.")
 
 
@@ -104,6 +106,11 @@ class Camera(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if (self.latitude is None) != (self.longitude is None):
+            missing = "latitude" if self.latitude is None else "longitude"
+            raise ValidationError({missing: PLACE_IS_BOTH})
 
     @property
     def topic(self) -> str:

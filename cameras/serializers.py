@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from cameras.models import Camera, one_line
+from cameras.models import PLACE_IS_BOTH, Camera, Site, one_line
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs import roles
@@ -57,6 +57,24 @@ class ReadingSerializer(serializers.ModelSerializer[Camera]):
         return attrs
 
 
+class SiteSerializer(serializers.ModelSerializer[Site]):
+    """A network of its own. Its slug names its workers, so it stays as it was made."""
+
+    capture_queue = serializers.CharField(read_only=True, help_text="What its workers serve.")
+    notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+
+    class Meta:
+        model = Site
+        fields = ["id", "name", "slug", "capture_queue", "notes"]
+
+    def validate_slug(self, value: str) -> str:
+        if self.instance is not None and value != self.instance.slug:
+            raise serializers.ValidationError(
+                "The workers of this site are started with it: make a new site."
+            )
+        return value
+
+
 class CameraSerializer(ReadingSerializer):
     """A camera and how it has been answering."""
 
@@ -74,6 +92,9 @@ class CameraSerializer(ReadingSerializer):
             "name",
             *READING,
             "has_password",
+            "site",
+            "latitude",
+            "longitude",
             "is_enabled",
             "notes",
             "created_at",
@@ -94,6 +115,15 @@ class CameraSerializer(ReadingSerializer):
             "last_error",
             "image_count",
         ]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        place = [attrs.get(name, getattr(self.instance, name, None)) for name in ("latitude", "longitude")]
+        if (place[0] is None) != (place[1] is None):
+            raise serializers.ValidationError(
+                {"latitude" if place[0] is None else "longitude": [PLACE_IS_BOTH]}
+            )
+        return attrs
 
     def to_representation(self, instance: Camera) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -133,5 +163,5 @@ class CameraTestSerializer(ReadingSerializer):
 
     class Meta:
         model = Camera
-        fields = [*READING, "camera"]
+        fields = [*READING, "site", "camera"]
         extra_kwargs = {"username": {"default": ""}, "verify_tls": {"default": True}}

@@ -1,4 +1,4 @@
-"""Cameras in the API: set up, test."""
+"""Cameras and their sites in the API: set up, test."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rest_framework.viewsets import ModelViewSet
 
 from cameras import connection
 from cameras.filters import CameraFilter
-from cameras.models import Camera
-from cameras.serializers import CameraSerializer, CameraTestSerializer
+from cameras.models import Camera, Site
+from cameras.serializers import CameraSerializer, CameraTestSerializer, SiteSerializer
 from media_jobs import roles
 from media_jobs.serializers import JobSerializer
 from media_jobs.viewsets import Conflict, job_response
@@ -23,7 +23,7 @@ from media_jobs.viewsets import Conflict, job_response
 class CameraViewSet(ModelViewSet[Camera]):
     """Cameras, and how they have been answering."""
 
-    queryset = Camera.objects.order_by("name", "id")
+    queryset = Camera.objects.select_related("site").order_by("name", "id")
     serializer_class = CameraSerializer
     filterset_class = CameraFilter
     ordering_fields = ["name", "created_at", "health", "last_success_at", "image_count"]
@@ -62,3 +62,19 @@ class CameraViewSet(ModelViewSet[Camera]):
         if camera is not None and not roles.may(request.user, roles.CONFIGURE, camera):
             self.permission_denied(request, "Only those who set up cameras may test with a stored password.")
         return job_response(connection.request_test(**wish, by=request.user.get_username()), request)
+
+
+class SiteViewSet(ModelViewSet[Site]):
+    """Networks of their own, whose cameras are read by the workers there alone."""
+
+    queryset = Site.objects.order_by("name", "id")
+    serializer_class = SiteSerializer
+    filter_backends = []
+    lookup_value_regex = "[0-9]+"
+    conflicts = {"destroy"}
+
+    def perform_destroy(self, instance: Site) -> None:
+        try:
+            instance.delete()
+        except ProtectedError as error:
+            raise Conflict("This site has cameras. Move them to another one first.", "site_in_use") from error

@@ -7,9 +7,10 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from cameras.viewsets import CameraViewSet
+from cameras.viewsets import CameraViewSet, SiteViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
+from timelapser.standing import ClockViewSet, QueuesView, WorkersView
 from timelapser.viewsets import NothingHere, SystemView, TokenView
 from videos.viewsets import RecipeViewSet, VideoViewSet
 
@@ -20,6 +21,8 @@ router.register("captures", CaptureViewSet, basename="capture")
 router.register("recipes", RecipeViewSet, basename="recipe")
 router.register("videos", VideoViewSet, basename="video")
 router.register("jobs", JobViewSet, basename="job")
+router.register("sites", SiteViewSet, basename="site")
+router.register("clock", ClockViewSet, basename="clock")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
@@ -35,6 +38,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="camera-latest-picture",
     ),
     path("events/", EventsView.as_view(), name="events"),
+    path("queues/", QueuesView.as_view(), name="queues"),
+    path("workers/", WorkersView.as_view(), name="workers"),
     path("system/", SystemView.as_view(), name="system"),
     path("token/", TokenView.as_view(), name="token"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

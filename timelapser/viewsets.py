@@ -15,11 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from media_jobs import clock, outbox
-from media_jobs.models import Pulse
-from media_jobs.workers import ALIVE_FOR
+from media_jobs import clock
 from timelapser import guessing, health
-from timelapser.queues import QUEUES
 
 
 class LoginSerializer(serializers.Serializer[Any]):
@@ -66,19 +63,6 @@ class TokenView(APIView):
         return Response(status=204)
 
 
-class QueueSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    depth = serializers.IntegerField(allow_null=True, help_text="Messages that wait; null: no broker.")
-    workers = serializers.ListField(child=serializers.CharField(), help_text="Those that live.")
-
-
-class WorkerSerializer(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    silent_s = serializers.FloatField()
-    is_alive = serializers.BooleanField()
-    facts = serializers.DictField()
-
-
 class SystemSerializer(serializers.Serializer[Any]):
     """Whether pictures are being taken, and what keeps them from it."""
 
@@ -87,8 +71,6 @@ class SystemSerializer(serializers.Serializer[Any]):
     scheduler_silent_s = serializers.FloatField(
         allow_null=True, help_text="Seconds since the planner's last tick; null: there never was one."
     )
-    queues = QueueSerializer(many=True)
-    workers = WorkerSerializer(many=True)
 
 
 class SystemView(APIView):
@@ -96,46 +78,15 @@ class SystemView(APIView):
 
     @extend_schema(operation_id="system_retrieve", responses={200: SystemSerializer})
     def get(self, request: Request) -> Response:
-        """The scheduler's pulse, what waits in each queue, and who lives to serve it."""
-        now = clock.now()
-        workers = [
-            {
-                "name": pulse.name,
-                "silent_s": max(0.0, (now - pulse.at).total_seconds()),
-                "is_alive": now - pulse.at <= ALIVE_FOR,
-                "facts": pulse.facts,
-            }
-            for pulse in Pulse.objects.filter(kind="worker").order_by("name")
-        ]
-        serving = {
-            queue: [
-                worker["name"]
-                for worker in workers
-                if worker["is_alive"] and queue in worker["facts"].get("queues", [])
-            ]
-            for queue in QUEUES
-        }
+        """Whether the scheduler ticks, and what is wrong; `queues/`, `workers/` and `clock/` say more."""
         faults = health.find_faults()
-        silence = health.scheduler_silence(now)
+        silence = health.scheduler_silence(clock.now())
         answer = {
             "is_well": not faults,
             "faults": faults,
             "scheduler_silent_s": max(0.0, silence.total_seconds()) if silence is not None else None,
-            "queues": [
-                {"name": queue, "depth": depth, "workers": serving[queue]} for queue, depth in _depths()
-            ],
-            "workers": workers,
         }
         return Response(SystemSerializer(answer).data)
-
-
-def _depths() -> list[tuple[str, int | None]]:
-    """How much waits in each queue; a broker that is away is asked once."""
-    first = outbox.queue_length(QUEUES[0])
-    return [
-        (queue, first if queue == QUEUES[0] or first is None else outbox.queue_length(queue))
-        for queue in QUEUES
-    ]
 
 
 class NothingHere(APIView):

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from cameras import connection
-from cameras.models import Camera
+from cameras.models import Camera, Site
 from media_jobs.models import MediaJob
 from media_jobs.roles import CONFIGURE
 from timelapser.pages.access import answer, is_partial, page, show
@@ -77,6 +77,6 @@ def _show(
     return show(
         request,
         "camera_form.html",
-        {"form": form, "camera": saved, "has_test": True} | context,
+        {"form": form, "camera": saved, "has_test": True, "has_sites": Site.objects.exists()} | context,
         status=status,
     )

@@ -67,6 +67,9 @@ class CameraForm(forms.ModelForm):
             "verify_tls",
             "connect_timeout_s",
             "deadline_s",
+            "site",
+            "latitude",
+            "longitude",
             "is_enabled",
             "notes",
         ]
@@ -76,8 +79,14 @@ class CameraForm(forms.ModelForm):
                 attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
             ),
             "username": forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off"}),
+            "latitude": forms.NumberInput(attrs={"inputmode": "decimal", "placeholder": "48.2083"}),
+            "longitude": forms.NumberInput(attrs={"inputmode": "decimal", "placeholder": "16.3725"}),
             "notes": forms.Textarea(attrs={"rows": 2}),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["site"].empty_label = "None: every worker reaches it"  # type: ignore[attr-defined] # a choice of rows
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or self.cleaned_data
@@ -108,7 +117,7 @@ class CameraForm(forms.ModelForm):
     def source(self) -> dict[str, Any]:
         """What a test of the connection needs: of a valid form."""
         names = ("kind", "address", "transport", "username", "password", "verify_tls")
-        return {name: self.cleaned_data[name] for name in (*names, "connect_timeout_s", "deadline_s")}
+        return {name: self.cleaned_data[name] for name in (*names, "connect_timeout_s", "deadline_s", "site")}
 
 
 class TestForm(CameraForm):
