@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from media_jobs import clock, lifecycle
-from media_jobs.models import Event, MediaJob, Pulse
+from media_jobs.models import Event, MediaJob, Pulse, Run
 from media_jobs.workers import ALIVE_FOR
 
 
@@ -129,3 +129,22 @@ class PulseAdmin(EvidenceAdmin):
     @display(description="alive", boolean=True)
     def is_alive(self, pulse: Pulse) -> bool:
         return bool(pulse.is_heard)  # type: ignore[attr-defined] # annotated above
+
+
+@admin.register(Run)
+class RunAdmin(EvidenceAdmin):
+    list_display = [
+        "name",
+        "instant",
+        "runs",
+        "failures",
+        "started_at",
+        "longest_ms",
+        "result",
+        "error",
+        "worker",
+    ]
+    list_filter = ["name"]
+    search_fields = ["name"]
+    search_help_text = "An entry of the clock, such as captures.sweep"
+    ordering = ["-instant", "name"]

@@ -18,11 +18,11 @@ from django_celery_beat.models import (
 )
 from rest_framework.authtoken.models import Token, TokenProxy
 
-from cameras.models import Camera
+from cameras.models import Camera, Site
 from captures import campaign, versions
 from captures.intervalometer import every
 from captures.models import Capture, Gap, Schedule, Timelapse
-from media_jobs.models import Event, MediaJob, Pulse
+from media_jobs.models import Event, MediaJob, Pulse, Run
 from tests.factories import (
     NOON,
     make_camera,
@@ -36,7 +36,7 @@ from tests.factories import (
 )
 from videos.models import Segment, Video
 
-EVIDENCE = {Capture, Schedule, Gap, MediaJob, Event, Pulse, Segment}
+EVIDENCE = {Capture, Schedule, Gap, MediaJob, Event, Pulse, Segment, Run}
 django_admin.autodiscover()
 MODELS = sorted(django_admin.site._registry, key=lambda model: model._meta.label)
 assert len(MODELS) >= 15  # an admin that knows no models would pass every test below
@@ -79,6 +79,8 @@ def make_rows(start, count):
         make_job(state="done", result={"preview": "x.jpg"}, progress_total=9, progress_done=4)
         Event.objects.create(topic=timelapse.topic, type="video_ready", payload={}, created_at=NOON)
         Pulse.objects.create(name=f"worker {number}", kind="worker", at=NOON, facts={"queues": ["video"]})
+        Run.objects.create(name="videos.tidy", instant=NOON + timedelta(days=number), runs=1)
+        Site.objects.create(name=f"Site {number}", slug=f"site-{number}")
         interval = IntervalSchedule.objects.create(every=number + 1, period="seconds")
         crontab = CrontabSchedule.objects.create(minute=number)
         SolarSchedule.objects.create(event="sunrise", latitude=number, longitude=1)

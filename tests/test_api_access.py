@@ -129,6 +129,8 @@ def test_someone_without_a_role_sees_nothing(db, api):
         ("make timelapse", {"admin"}),
         ("change timelapse", {"admin"}),
         ("delete film", {"admin"}),
+        ("make site", {"admin"}),
+        ("run an entry", {"admin"}),
     ],
 )
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
@@ -150,6 +152,8 @@ def test_roles_allow_what_they_say(db, api, role, deed, allowed):
         "make timelapse": ("post", "timelapses/"),
         "change timelapse": ("patch", f"timelapses/{timelapse.pk}/"),
         "delete film": ("delete", f"videos/{video.pk}/"),
+        "make site": ("post", "sites/"),
+        "run an entry": ("post", "clock/videos.tidy/run/"),
     }
     method, path = paths[deed]
 
@@ -186,6 +190,8 @@ def api_path(pattern, pks):
     kinds = {
         "job": "6f8a2f7e-8f6e-4f6e-8f6e-6f8a2f7e8f6e",
     }
+    if "task" in pattern.pattern.regex.groupindex:
+        return reverse(pattern.name, kwargs={"task": "captures.plan"})
     if "pk" not in pattern.pattern.regex.groupindex:
         return reverse(pattern.name)
     kind = pattern.name.partition("-")[0]

@@ -403,14 +403,13 @@ def test_the_system_says_who_serves_what(client):
     for name, at in (("alive", now), ("gone", now - timedelta(minutes=5))):
         Pulse.objects.create(name=name, kind="worker", at=at, facts={"queues": ["video"]})
 
-    told = client.get("/api/v1/system/").json()
+    queues, workers, told = (
+        client.get(f"/api/v1/{name}/").json() for name in ("queues", "workers", "system")
+    )
 
-    serving = {queue["name"]: queue["workers"] for queue in told["queues"]}
+    serving = {queue["name"]: queue["workers"] for queue in queues}
     assert serving == {queue: [] for queue in QUEUES} | {"video": ["alive"]}
-    assert [(worker["name"], worker["is_alive"]) for worker in told["workers"]] == [
-        ("alive", True),
-        ("gone", False),
-    ]
+    assert [(worker["name"], worker["is_alive"]) for worker in workers] == [("alive", True), ("gone", False)]
     assert told["is_well"] is False
     assert "The scheduler is silent: no pictures are planned." in told["faults"]
     assert told["scheduler_silent_s"] is None

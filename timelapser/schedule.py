@@ -32,6 +32,11 @@ def life_s(every_s: float) -> float:
     return 2 if every_s <= 1 else every_s * 0.9
 
 
+def whole_life_s(every_s: float) -> int:
+    """The same as beat's tables have it, in whole seconds."""
+    return max(1, int(life_s(every_s)))
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry(
         "captures.plan",

@@ -10,7 +10,7 @@ from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from timelapser.queues import QUEUE_OF_TASK
-from timelapser.schedule import ENTRIES, OURS, Entry, life_s
+from timelapser.schedule import ENTRIES, OURS, Entry, whole_life_s
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ def _write(entry: Entry, *, is_reset: bool) -> bool:
     if is_new or is_reset:
         task.interval, task.enabled = interval, True
     period = timedelta(**{task.interval.period: task.interval.every}).total_seconds()
-    task.expire_seconds = max(1, round(life_s(period)))
+    task.expire_seconds = whole_life_s(period)
     after = (task.task, task.queue, task.description, task.expire_seconds, task.interval_id, task.enabled)
     if is_new or before != after:
         task.save()
