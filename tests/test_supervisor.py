@@ -474,6 +474,30 @@ def test_up_with_a_port_in_use_says_so_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(
+    ("site", "given", "words"),
+    [
+        ("garden", {}, "TIMELAPSER_DATABASE_URL, TIMELAPSER_REDIS_URL, TIMELAPSER_SEALING_KEYS"),
+        (
+            "garden",
+            {"TIMELAPSER_DATABASE_URL": "sqlite:///x"},
+            "TIMELAPSER_REDIS_URL, TIMELAPSER_SEALING_KEYS",
+        ),
+        ("no such name", {}, "letters, digits"),
+    ],
+)
+def test_up_for_a_site_says_what_is_missing(tmp_path, site, given, words):
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("TIMELAPSER_")}
+    command = [sys.executable, "manage.py", "up", "--data", str(tmp_path), "--site", site]
+
+    ended = subprocess.run(
+        command, cwd=PROJECT, env=bare | given, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert words in ended.stderr
+
+
 def test_up_in_a_folder_in_use_says_so(tmp_path):
     folder = DataFolder(tmp_path)
     descriptor = folder.lock()

@@ -7,6 +7,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -18,8 +19,9 @@ from timelapser.embedded import page, valkey
 from timelapser.embedded.data_folder import DataFolder, FolderUnusable, chosen_folder
 from timelapser.embedded.guard import RUN, post_guard
 from timelapser.embedded.supervisor import Log, Program, StartFailed, Supervisor
-from timelapser.queues import POOLS, SMALL_POOLS, worker_command
+from timelapser.queues import POOLS, SMALL_POOLS, site_pool, worker_command
 
+OF_THE_CENTRE = ("TIMELAPSER_DATABASE_URL", "TIMELAPSER_REDIS_URL", "TIMELAPSER_SEALING_KEYS")
 PROJECT = Path(__file__).resolve().parents[2]
 # Stopped in this order, 8.5 s at the longest: no new work, then the work, then what they lean on.
 CLOCK_STAGE, WORK_STAGE, DEMO_STAGE, BROKER_STAGE = range(4)
@@ -55,16 +57,23 @@ class Findings:
         return bool(self.rtsp_address and self.http_address)
 
 
+class SiteUnusable(Exception):
+    """The workers of a site cannot be started; the text says why, in one sentence."""
+
+
 def main(arguments: list[str]) -> int:
     """Runs until a signal; 0 after an orderly stop, 1 where it could not start."""
     options = _options(arguments)
     folder = chosen_folder(options.data)
     try:
-        page.check_port(options.host, options.port)
+        if options.site:
+            _check_site(options.site)
+        else:
+            page.check_port(options.host, options.port)
         binary = None if os.environ.get("TIMELAPSER_REDIS_URL") else valkey.find_binary()
         folder.create()
         folder.lock()
-    except (page.PortUnusable, FolderUnusable, valkey.NoValkey) as error:
+    except (SiteUnusable, page.PortUnusable, FolderUnusable, valkey.NoValkey) as error:
         print(error, file=sys.stderr)
         return 1
     run = secrets.token_hex(8)
@@ -106,6 +115,11 @@ async def _run(options: argparse.Namespace, folder: DataFolder, binary: Path | N
 async def _start(
     supervisor: Supervisor, options: argparse.Namespace, folder: DataFolder, binary: Path | None, log: Log
 ) -> None:
+    if options.site:
+        pool = site_pool(options.site)
+        await supervisor.start(Program(pool.name, tuple(worker_command(pool)), WORK_STAGE, 3.5))
+        log.say(f"\nCapturing for the site {options.site}.\n  stop    Ctrl-C\n")
+        return
     findings = Findings()
     await asyncio.gather(
         _start_broker(supervisor, folder, binary), _start_demo(supervisor, options, folder, findings)
@@ -122,6 +136,14 @@ async def _start(
     # Last: a clock that ticks before there are workers would only make slots that are missed.
     await supervisor.start(Program("beat", beat_command(), CLOCK_STAGE, 2.0))
     log.say(_welcome(options, folder, findings))
+
+
+def _check_site(site: str) -> None:
+    if not re.fullmatch(r"[-a-zA-Z0-9_]{1,40}", site):
+        raise SiteUnusable(f"“{site}” is no site's name: letters, digits, - and _, 40 at the most.")
+    missing = [name for name in OF_THE_CENTRE if not (os.environ.get(name) or os.environ.get(f"{name}_FILE"))]
+    if missing:
+        raise SiteUnusable(f"The workers of a site work for another machine: set {', '.join(missing)}.")
 
 
 async def _start_broker(supervisor: Supervisor, folder: DataFolder, binary: Path | None) -> None:
@@ -167,7 +189,7 @@ def _python(*arguments: str) -> tuple[str, ...]:
 def _environment(options: argparse.Namespace, folder: DataFolder, run: str) -> dict[str, str]:
     environment = folder.environment() | {RUN: run}
     environment.setdefault("TIMELAPSER_ALLOWED_HOSTS", ",".join(page.own_names(options.host)))
-    if options.demo:
+    if options.demo and not options.site:
         environment.setdefault("TIMELAPSER_ALLOW_LOOPBACK_CAMERAS", "1")
     return environment
 
@@ -206,5 +228,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         choices=("standard", "small"),
         default="standard",
         help="small: fewer processes, for a board with 1 GB of memory",
+    )
+    parser.add_argument(
+        "--site",
+        metavar="NAME",
+        default=os.environ.get("TIMELAPSER_SITE", ""),
+        help="only the workers that read this site's cameras, for another machine's database and broker",
     )
     return parser.parse_args(arguments)
