@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 
 from cameras import connection, health
@@ -19,28 +20,29 @@ from media_jobs.exceptions import StorageError
 
 def take(capture_id: int, *, worker: str) -> None:
     """Takes the picture of one slot, if it is still owed. Whatever happens, the row says it."""
-    address = ledger.address_of(capture_id)
-    if address is None:
+    capture = ledger.look(capture_id)
+    looked = time.monotonic()
+    if capture is None:
         return
-    with seats.seat(address) as is_seated:
+    with seats.seat(capture.timelapse.camera.address) as is_seated:
         if not is_seated:
             ledger.turn_away(capture_id)
             return
-        capture = ledger.claim(capture_id, worker=worker)
-        if capture is None:
+        if not ledger.claim(capture, worker=worker):
             return
         try:
-            _take_seated(capture)
+            _take_seated(capture, timedelta(seconds=time.monotonic() - looked))
         except BaseException:
             # Not known: the row must have its reason now, Celery's log the trace.
             ledger.fail(capture, "unexpected")
             raise
 
 
-def _take_seated(capture: Capture) -> None:
+def _take_seated(capture: Capture, since_look: timedelta) -> None:
     camera = capture.timelapse.camera
-    started_at = clock.now()
-    capture.lateness_ms = round((started_at - capture.slot) / timedelta(milliseconds=1))
+    if capture.claimed_at is not None:
+        lateness = capture.claimed_at + since_look - capture.slot
+        capture.lateness_ms = round(lateness / timedelta(milliseconds=1))
     try:
         still = connection.read_still(camera)
     except SourceError as error:

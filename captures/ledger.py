@@ -94,10 +94,10 @@ def send(capture_id: int, give_up_at: datetime) -> bool:
     return outbox.send("captures.take", capture_id, expires=give_up_at + CLOCKS_APART)
 
 
-def address_of(capture_id: int) -> str | None:
-    """The address of the camera of an owed capture, or None where nothing is owed any more."""
-    owed = Capture.objects.owed().filter(pk=capture_id)
-    return owed.values_list("timelapse__camera__address", flat=True).first()
+def look(capture_id: int) -> Capture | None:
+    """An owed capture with its timelapse and camera, and the instant of the look (`seen_at`); None for others."""
+    rows = Capture.objects.owed().select_related("timelapse__camera").annotate(seen_at=clock.expression())
+    return rows.filter(pk=capture_id).first()
 
 
 def turn_away(capture_id: int) -> None:
@@ -111,16 +111,13 @@ def note_sent(capture_ids: list[int], now: datetime) -> None:
     Capture.objects.filter(pk__in=capture_ids, reason="").update(sent_at=now.astimezone(UTC))
 
 
-def claim(capture_id: int, *, worker: str) -> Capture | None:
-    """Takes an owed capture for `worker`, or None where it is done, taken, or too late."""
-    now = clock.now()
-    capture = Capture.objects.owed().select_related("timelapse__camera").filter(pk=capture_id).first()
-    if capture is None:
-        return None
+def claim(capture: Capture, *, worker: str) -> bool:
+    """Takes an owed capture, which was just looked at, for `worker`. False where it is done, taken, or too late."""
+    now: datetime = capture.seen_at  # type: ignore[attr-defined] # look() gives it
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     won = (
         Capture.objects.owed()
-        .filter(free, pk=capture_id, attempt=capture.attempt, give_up_at__gte=now)
+        .filter(free, pk=capture.pk, attempt=capture.attempt, give_up_at__gte=now)
         .update(
             reason="",
             sent_at=Coalesce("sent_at", now),
@@ -131,12 +128,12 @@ def claim(capture_id: int, *, worker: str) -> Capture | None:
         )
     )
     if not won:
-        return None
+        return False
     capture.attempt += 1
     capture.claimed_at = now
     capture.worker = worker
     capture.lateness_ms = round((now - capture.slot).total_seconds() * 1000)
-    return capture
+    return True
 
 
 def _lease_end(capture: Capture, now: datetime) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django.db import connection
+from django.db.models import DateTimeField, Func, Value
 
 
 def now() -> datetime:
@@ -18,3 +19,10 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment.astimezone(UTC)
+
+
+def expression() -> Func | Value:
+    """The same instant as part of a query that is made anyway; in the connection's time zone, which is UTC."""
+    if connection.vendor != "postgresql":
+        return Value(datetime.now(UTC), output_field=DateTimeField())
+    return Func(function="clock_timestamp", output_field=DateTimeField())

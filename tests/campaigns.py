@@ -1,6 +1,6 @@
 """Timelapses moved through time by hand: `now` is passed in, nothing waits."""
 
-from captures import campaign, coverage, dispatch
+from captures import campaign, coverage, dispatch, ledger
 from media_jobs import clock
 from tests.factories import make_timelapse
 
@@ -28,3 +28,17 @@ def faults(timelapse, now=None):
 
 def slots_of(timelapse):
     return list(timelapse.captures.order_by("slot").values_list("slot", flat=True))
+
+
+def claim(capture_id, *, worker):
+    """What a worker does first: the capture where it was to be had, else None."""
+    capture = ledger.look(capture_id)
+    return capture if capture is not None and ledger.claim(capture, worker=worker) else None
+
+
+def past(start, end, **kw):
+    """A paused timelapse that ran from `start` until `end`; the ledger has nothing of it yet."""
+    timelapse = make_timelapse(**{"time_zone": "UTC"} | kw, state="paused", started_at=start)
+    document = versions.timetable_of(timelapse, start).to_document()
+    timelapse.schedules.create(document=document, from_at=start, until_at=end)
+    return timelapse

@@ -11,6 +11,7 @@ from captures.intervalometer import every, spread_grid
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event
+from tests.campaigns import claim
 from tests.factories import make_camera, make_capture, make_timelapse
 
 pytestmark = pytest.mark.django_db
@@ -256,7 +257,7 @@ def test_pause_skips_what_was_planned_ahead():
 def test_pause_leaves_the_capture_that_is_being_taken():
     timelapse = running(interval_s=1)
     capture = make_capture(timelapse=timelapse, slot=clock.now(), origin="person")
-    assert ledger.claim(capture.pk, worker="w")
+    assert claim(capture.pk, worker="w")
 
     campaign.pause(timelapse, by="otto")
 
@@ -333,7 +334,10 @@ def test_change_takes_over_what_was_planned_ahead_where_it_is_still_owed():
     assert {b - a for a, b in itertools.pairwise(found)} == {timedelta(seconds=2)}
     assert len(set(found) & set(planned)) >= 2
     adopted = timelapse.captures.get(slot=(set(found) & set(planned)).pop())
-    assert (adopted.rule, adopted.give_up_at - adopted.slot) == ("every 2 s on the clock", timedelta(seconds=1))
+    assert (adopted.rule, adopted.give_up_at - adopted.slot) == (
+        "every 2 s on the clock",
+        timedelta(seconds=1),
+    )
     assert faults(timelapse) == []
 
 

@@ -15,7 +15,7 @@ from captures import coverage, dispatch, ingest, ledger, seats, settlement
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob
-from tests.campaigns import faults, running
+from tests.campaigns import claim, faults, running
 from tests.factories import make_camera, make_capture, make_jpeg, make_timelapse
 from tests.misbehaving_cameras import closed_port, http_routes, make_picture
 from timelapser.demo.background import InBackground
@@ -322,7 +322,7 @@ def test_busy_host_is_a_missed_capture_with_its_reason_once_the_grace_has_passed
 def test_message_that_comes_twice_leaves_alone_what_is_being_taken(server, settings):
     settings.CAPTURES_PER_HOST = 1
     capture = owed(server.address("/fixed.jpg"))
-    claimed = ledger.claim(capture.pk, worker="w0")
+    claimed = claim(capture.pk, worker="w0")
     with seats.seat(claimed.timelapse.camera.address):
         taken(capture)
 

@@ -14,7 +14,7 @@ from captures.ledger import StoredPicture
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob
-from tests.campaigns import faults, plan_until, running, slots_of
+from tests.campaigns import claim, faults, plan_until, running, slots_of
 from tests.factories import make_capture, make_timelapse
 
 pytestmark = pytest.mark.django_db
@@ -39,14 +39,14 @@ def picture(name="cameras/1/x.jpg"):
 
 
 def claimed(**kw):
-    return ledger.claim(owed(**kw).pk, worker="w1")
+    return claim(owed(**kw).pk, worker="w1")
 
 
 def test_claim_takes_an_owed_capture_once():
     capture = owed()
 
-    first = ledger.claim(capture.pk, worker="w1")
-    second = ledger.claim(capture.pk, worker="w2")
+    first = claim(capture.pk, worker="w1")
+    second = claim(capture.pk, worker="w2")
 
     assert (first.worker, first.attempt, second) == ("w1", 1, None)
     first.refresh_from_db()
@@ -65,7 +65,7 @@ def test_claim_takes_an_owed_capture_once():
 def test_claim_leaves_what_is_settled_or_too_late(fields):
     capture = owed(**fields)
 
-    assert ledger.claim(capture.pk, worker="w") is None
+    assert claim(capture.pk, worker="w") is None
     capture.refresh_from_db()
     assert capture.attempt == 0
 
@@ -74,7 +74,7 @@ def test_claim_takes_over_when_the_lease_has_run_out():
     capture = claimed()
     Capture.objects.update(lease_until=clock.now() - SECOND)
 
-    again = ledger.claim(capture.pk, worker="w2")
+    again = claim(capture.pk, worker="w2")
 
     assert (again.attempt, again.worker) == (2, "w2")
     assert not ledger.store(capture, picture("straggler.jpg"))
@@ -339,12 +339,12 @@ def test_sweep_sends_again_what_was_lost_within_its_grace(broker):
 
 def test_release_ends_the_leases_of_a_former_process():
     mine, other = claimed(), owed()
-    ledger.claim(other.pk, worker="w2")
+    claim(other.pk, worker="w2")
 
     assert settlement.release("w1") == 1
 
-    assert ledger.claim(mine.pk, worker="w1").attempt == 2
-    assert ledger.claim(other.pk, worker="w1") is None
+    assert claim(mine.pk, worker="w1").attempt == 2
+    assert claim(other.pk, worker="w1") is None
 
 
 def test_coverage_adds_up_rows_and_gaps():
