@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max, Min, Q
+from django.db.models import Max, Min
 
 from media_jobs import clock, correlation, push
 from media_jobs.models import Event, MediaJob
+from media_jobs.tail import MOST_AT_ONCE, Tail
 
-SLOWEST_COMMIT = timedelta(seconds=5)
-MOST_AT_ONCE = 200
+_tail = Tail(Event.objects.only("id"))
+_lock = Lock()
 
 
 class EventType(StrEnum):
@@ -69,6 +72,10 @@ _OF_JOBS = {
     MediaJob.State.PARKED: EventType.JOB_PARKED,
 }
 
+ENDS = frozenset(
+    {EventType.JOB_COMPLETED, EventType.JOB_FAILED, EventType.JOB_CANCELLED, EventType.JOB_PARKED}
+)
+
 
 def job_event(job: MediaJob) -> EventType:
     """What has happened to a job that has just come into its present state."""
@@ -85,23 +92,25 @@ def emit(
     now: datetime | None = None,
     correlation_id: str | None = None,
 ) -> None:
-    """Records the event in the caller's transaction and pushes it after the commit.
+    """Records the event in the caller's transaction; clients hear of it after the commit.
 
+    Two events about one thing reach every client in their order where the thing's row is changed first, in the same
+    transaction.
     It belongs to the deed that is under way, unless another `correlation_id` is given.
     """
-    event = Event.objects.create(
+    Event.objects.create(
         topic=topic,
         type=type_.value,
         payload=payload,
         created_at=now or clock.now(),
         correlation_id=correlation.current() if correlation_id is None else correlation_id,
     )
-    transaction.on_commit(lambda: push.push(topic, as_message(event)))
+    transaction.on_commit(push.announce)
 
 
 def hint(type_: EventType, topic: str, payload: dict[str, Any]) -> None:
     """Pushes what is not worth a row: the next one says it all again."""
-    push.push(topic, {"type": type_.value, "topic": topic, "payload": payload})
+    push.push({"type": type_.value, "topic": topic, "payload": payload})
 
 
 def as_message(event: Event) -> dict[str, Any]:
@@ -115,17 +124,34 @@ def as_message(event: Event) -> dict[str, Any]:
     }
 
 
-def since(event_id: int, topics: list[str], *, limit: int = 1000) -> tuple[list[Event], bool]:
+def latest() -> int:
+    """The id from which a client that has just looked at everything can go on: what is missing below was rolled back.
+
+    Asked before the look: what appears meanwhile is then told once more, and never missed.
+    """
+    with _lock:
+        _tail.look()
+        return _tail.safe
+
+
+def since(
+    event_id: int,
+    topics: Collection[str],
+    *,
+    until: int | None = None,
+    without: Collection[int] = (),
+    limit: int = MOST_AT_ONCE,
+) -> tuple[list[Event], bool]:
     """The events after `event_id` on `topics` (the fleet follows all), oldest first, and whether they are all.
 
-    An id is given out before its transaction commits, so one that was slow may appear behind ids that a client has
-    seen: the events of the last seconds are therefore told again, and clients know them by their ids.
+    `until` (inclusive) and `without` leave out what the caller will tell by other means.
 
     They are not all where the oldest ones have been forgotten, where more than `limit` wait, and where `event_id` is
     none of this database: the client then loads anew.
     """
-    may_have_been_slow = Q(id__gt=event_id - MOST_AT_ONCE, created_at__gte=clock.now() - SLOWEST_COMMIT)
-    rows = Event.objects.filter(Q(id__gt=event_id) | may_have_been_slow).order_by("id")
+    rows = Event.objects.filter(id__gt=event_id).exclude(id__in=without).order_by("id")
+    if until is not None:
+        rows = rows.filter(id__lte=until)
     if push.FLEET not in topics:
         rows = rows.filter(topic__in=topics)
     found = list(rows[: limit + 1])

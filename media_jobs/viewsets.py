@@ -16,7 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from media_jobs import events, lifecycle, roles
 from media_jobs.filters import JobFilter
-from media_jobs.models import Event, MediaJob
+from media_jobs.models import MediaJob
 from media_jobs.serializers import EventQuerySerializer, EventsSerializer, JobSerializer
 
 
@@ -84,10 +84,9 @@ class EventsView(APIView):
         for topic in wish["topics"]:
             if not roles.may(request.user, roles.SEE, topic):
                 self.permission_denied(request)
-        latest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        latest = events.latest()  # first: what appears meanwhile comes once more with the next question
         if "since" not in wish:
             return Response({"latest": latest, "complete": True, "events": []})
         found, is_complete = events.since(wish["since"], wish["topics"])
         answer = [events.as_message(event) for event in found]
-        newest = max([latest, *(event.pk for event in found)]) if is_complete else latest
-        return Response({"latest": newest, "complete": is_complete, "events": answer})
+        return Response({"latest": latest, "complete": is_complete, "events": answer})

@@ -5,6 +5,9 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from media_jobs import events
+from media_jobs.models import Event
+from media_jobs.tail import Tail
 from tests import broker as real_broker
 from tests.factories import make_user
 
@@ -24,6 +27,12 @@ def _own_folder(settings, tmp_path):
     # Tries to log in are counted in Redis, which all tests share: each counts under a name of its own.
     settings.CACHES = settings.CACHES | {"logins": settings.CACHES["logins"] | {"KEY_PREFIX": str(tmp_path)}}
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _own_place_among_the_events(monkeypatch):
+    """What other tests have rolled back is no gap in this one's events."""
+    monkeypatch.setattr(events, "_tail", Tail(Event.objects.only("id")))
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 
-from media_jobs import clock, events, files, housekeeping
+from media_jobs import clock, correlation, events, files, housekeeping
 from media_jobs.events import EventType, emit
-from media_jobs.models import Event, Pulse
+from media_jobs.models import Event, MediaJob, Pulse
 from tests.factories import make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,9 +27,18 @@ def test_since_gives_what_was_missed_on_the_topics_in_order():
     assert events.since(third.pk, ["camera.1"]) == ([], True)
 
 
-def test_since_tells_the_last_seconds_again_as_a_slow_commit_may_have_come_behind():
-    first, second, third = three(ago=timedelta())
-    assert events.since(second.pk, ["camera.1"]) == ([first, third], True)
+def test_since_leaves_out_what_is_told_by_other_means():
+    first, second, third = three()
+    assert events.since(0, ["fleet"], until=second.pk, without=[first.pk])[0] == [second]
+    assert events.since(0, ["fleet"], without=[second.pk])[0] == [first, third]
+
+
+def test_latest_is_where_to_go_on():
+    before = events.latest()
+    three()
+    assert events.latest() == Event.objects.latest("id").pk
+    assert len(events.since(before, ["fleet"])[0]) == 3
+    assert events.since(events.latest(), ["fleet"]) == ([], True)
 
 
 def test_fleet_hears_of_everything():
@@ -76,6 +85,31 @@ def test_message_holds_what_a_client_needs():
         "at": event.created_at.isoformat(),
         "payload": {"n": 0},
     }
+
+
+def test_every_move_of_a_job_has_its_event():
+    moves = {
+        ("queued", 0): "job_created",
+        ("queued", 1): "job_retry_scheduled",
+        ("running", 1): "job_started",
+        ("waiting", 0): "job_waiting",
+        ("done", 1): "job_completed",
+        ("failed", 1): "job_failed",
+        ("cancelled", 0): "job_cancelled",
+        ("parked", 3): "job_parked",
+    }
+    assert {state for state, _ in moves} == set(MediaJob.State.values)
+    for (state, attempt), wanted in moves.items():
+        assert events.job_event(MediaJob(state=state, attempt=attempt)) == wanted
+
+
+def test_event_belongs_to_the_deed_that_is_under_way():
+    with correlation.following("abc"):
+        emit(EventType.VIDEO_READY, "timelapse.1", {})
+    emit(EventType.VIDEO_READY, "timelapse.1", {}, correlation_id="def")
+    emit(EventType.VIDEO_READY, "timelapse.1", {})
+    ids = Event.objects.order_by("id").values_list("correlation_id", flat=True)
+    assert list(ids) == ["abc", "def", ""]
 
 
 def test_job_payload_gives_no_arguments_away():

@@ -2,7 +2,6 @@
 
 const POLL_MS = 2000;
 const LONGEST_WAIT_MS = 20000;
-const OVERLAP = 20; // ids may become visible out of order, so we ask again for the last few and drop doubles
 
 export class Live {
   /** topics: ["fleet", "timelapse.3"]; latest: the last event id that the page already shows. */
@@ -53,7 +52,7 @@ export class Live {
     }
     this.socket = socket;
     socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ follow: this.topics, since: this.since() }));
+      socket.send(JSON.stringify({ follow: this.topics, since: this.latest }));
     });
     socket.addEventListener("message", (message) => {
       if (socket === this.socket) this.hear(JSON.parse(message.data));
@@ -73,7 +72,7 @@ export class Live {
       this.onStatus("live");
     }
     if (message.reload) this.restart(message.latest);
-    if (message.events) this.take(message.events);
+    if (message.events) this.take(message.events, message.latest);
   }
 
   lost() {
@@ -85,7 +84,7 @@ export class Live {
 
   async poll() {
     this.pollTimer = setTimeout(() => this.poll(), POLL_MS);
-    const query = new URLSearchParams({ since: this.since(), topics: this.topics.join(",") });
+    const query = new URLSearchParams({ since: this.latest, topics: this.topics.join(",") });
     try {
       const answer = await fetch(`/api/v1/events/?${query}`, { headers: { Accept: "application/json" } });
       if (answer.status === 401 || answer.status === 403) return location.reload(); // the session has ended
@@ -94,20 +93,17 @@ export class Live {
       if (this.pollTimer === null) return; // the socket is back
       this.onStatus("polling");
       if (news.complete === false) this.restart(news.latest);
-      this.take(news.events);
-      this.latest = Math.max(this.latest, news.latest ?? 0);
+      this.take(news.events, news.latest);
     } catch {
       if (this.pollTimer !== null) this.onStatus("offline");
     }
   }
 
-  take(events) {
+  /** `latest` is where to go on after a break: an id may appear behind higher ones, so it is the server who knows. */
+  take(events, latest) {
     const fresh = events.filter((event) => event.id === undefined || !this.seen.has(event.id));
-    for (const event of fresh) {
-      if (event.id === undefined) continue;
-      this.seen.add(event.id);
-      this.latest = Math.max(this.latest, event.id);
-    }
+    for (const event of fresh) if (event.id !== undefined) this.seen.add(event.id);
+    this.latest = Math.max(this.latest, latest ?? 0);
     if (this.seen.size > 5000) this.seen = new Set([...this.seen].slice(-500));
     if (fresh.length) this.onEvents(fresh);
   }
@@ -115,9 +111,5 @@ export class Live {
   restart(latest) {
     if (latest) this.latest = latest;
     this.onLost();
-  }
-
-  since() {
-    return this.seen.size ? Math.max(0, this.latest - OVERLAP) : this.latest;
   }
 }
