@@ -15,8 +15,7 @@ from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from media_jobs import clock, roles
-from media_jobs.consumers import latest_id
+from media_jobs import clock, events, roles
 
 View = Callable[..., HttpResponseBase]
 
@@ -29,6 +28,8 @@ def page(deed: str, *methods: str) -> Callable[[View], View]:
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not roles.may(request.user, deed):
                 raise PermissionDenied
+            if request.method == "GET" and not is_partial(request):
+                request.latest_event = events.latest()  # type: ignore[attr-defined] # before the view looks at rows
             return view(request, *args, **kwargs)
 
         guarded: View = never_cache(require_http_methods(methods or ("GET", "HEAD"))(checked))
@@ -53,7 +54,7 @@ def surroundings(request: HttpRequest) -> dict[str, Any]:
 
 def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """A whole page. It says which event it is as new as, so that the live connection goes on from there."""
-    latest = latest_id()
+    latest = getattr(request, "latest_event", None) or events.latest()
     return render(
         request, template, surroundings(request) | {"latest_event": latest} | context, status=status
     )
