@@ -39,7 +39,7 @@ def left_out(lane: Lane, start: datetime, end: datetime) -> Iterator[LeftOut]:
         if pending is None:
             pending = stretch
             continue
-        is_same = pending.reason.code == stretch.reason.code
+        is_same = pending.reason == stretch.reason
         if is_same and lane.first_from(pending.until_at, stretch.from_at) is None:
             count = pending.count + stretch.count
             pending = replace(pending, until_at=stretch.until_at, count=count)

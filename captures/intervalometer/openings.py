@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from captures.intervalometer import sun
 from captures.intervalometer.document import DateSpan
-from captures.intervalometer.plan import WEEKDAYS, Plan, span_words
+from captures.intervalometer.plan import Plan, span_words, weekday_words
 from captures.intervalometer.rules import Rule
 from captures.intervalometer.wall import DAY, LocalClock, Span
 from captures.intervalometer.windows import AltitudeWindow, ClockWindow, NoWindow, SunWindow, Window
@@ -158,9 +158,9 @@ class Openings:
                 return Reason("blackout_date", f"No pictures on {span_words(first, last)}.")
         if self.dates and not any(first <= day <= last for first, last in self.dates):
             listed = ", ".join(span_words(*span) for span in self.dates)
-            return Reason("not_in_dates", f"{day.isoformat()} is not within {listed}.")
+            return Reason("not_in_dates", f"Only from {listed}.")
         if self.weekdays and day.isoweekday() not in self.weekdays:
-            return Reason("weekday", f"Not on {WEEKDAYS[day.isoweekday() - 1]}.")
+            return Reason("weekday", f"Only on {weekday_words(self.weekdays)}.")
         return None
 
     def _window_reason(self, moment: datetime) -> Reason:
@@ -171,7 +171,10 @@ class Openings:
                     return Reason("polar_night", "The sun does not rise on this day.")
                 return Reason("sun_is_down", f"Outside {self.window.words}.")
             case AltitudeWindow(at_most_deg=at_most) if at_most is not None:
-                if self.place is not None and sun.altitude(self.place, sun.unix_s(moment)) > at_most:
+                if (
+                    self.place is not None
+                    and sun.altitude(self.place, sun.unix_s(moment - TICK) + 1) > at_most
+                ):
                     return Reason("sun_is_up", f"The sun is higher than {at_most:g}°.")
                 return Reason("sun_is_down", f"Only {self.window.words}.")
             case AltitudeWindow(at_least_deg=at_least):

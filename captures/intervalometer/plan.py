@@ -35,10 +35,8 @@ class Plan:
     def from_document(cls, document: Any) -> Plan:
         """Raises PlanError, which says all that is wrong with it."""
         reader = DocumentReader()
-        fields = reader.fields("", document, _FIELDS, {"rules"})
-        if not isinstance(document, dict):
-            raise PlanError({"": "A plan must be an object."})
-        fields = document
+        reader.fields("", document, _FIELDS, {"rules"})
+        fields = document if isinstance(document, dict) else {}
         plan = cls(
             rules=reader.rules(fields["rules"]) if "rules" in fields else (),
             window=reader.window("window", fields.get("window", {"kind": "none"})) or _ALL_DAY,

@@ -25,6 +25,7 @@ from captures.intervalometer.wall import LocalClock
 
 LOOK_AHEAD = timedelta(days=9 * 366)  # 29 February may be eight years away
 FORECAST_AHEAD = timedelta(days=31)
+_LOOKS = (timedelta(hours=1), timedelta(days=2), timedelta(days=60), LOOK_AHEAD)
 _BLOCK = 1_000  # slots at once while reading backwards
 
 
@@ -77,15 +78,14 @@ class Timetable:
     def first_from(self, moment: datetime) -> datetime | None:
         """The first slot at or after `moment`; None where none comes within LOOK_AHEAD, which means never."""
         at = moment.astimezone(UTC)
-        until = at + LOOK_AHEAD
         if len(self.lanes) == 1:
-            return self.lanes[0].first_from(at, until)
-        first = None
-        for lane in self.lanes:
-            slot = lane.first_from(at, until)
-            if slot is not None:
-                first, until = slot, slot
-        return first
+            return self.lanes[0].first_from(at, at + LOOK_AHEAD)
+        for ahead in _LOOKS:  # a rule that never comes is not to be searched for years while others come
+            slots = [lane.first_from(at, at + ahead) for lane in self.lanes]
+            first = min((slot for slot in slots if slot is not None), default=None)
+            if first is not None:
+                return first
+        return None
 
     def next_after(self, moment: datetime) -> datetime | None:
         """The first slot after `moment`, or None as in `first_from`."""
@@ -132,7 +132,7 @@ class Timetable:
         bound = start + LOOK_AHEAD if until is None else until.astimezone(UTC)
         slots = list(islice(self._walk(start, bound), limit))
         if len(slots) == limit:
-            end = slots[-1] + TICK if slots else start
+            end = slots[-1] if slots else start
         else:
             end = bound if until else min(bound, (slots[-1] if slots else start) + FORECAST_AHEAD)
         coming = (Coming(slot, self.rule_of(slot)) for slot in slots)
