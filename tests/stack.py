@@ -79,6 +79,7 @@ class Stack:
         }
         self._commands: dict[str, list[str]] = {}
         self._environments: dict[str, dict[str, str]] = {}
+        self.own: dict[str, dict[str, str]] = {}  # what single processes have besides
         self._held_down: set[str] = set()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._is_stopping = threading.Event()
@@ -94,11 +95,11 @@ class Stack:
     def start(
         self, name: str, command: list[str] | tuple[str, ...], *, room: Room | None = None, **environment: str
     ) -> None:
-        """Starts `command` as the process `name`, and again whenever it ends; `environment` adds to the common one."""
+        """Starts `command` as the process `name`, and again whenever it ends; `environment` is added to the common."""
         room = room or self.room
         with self._lock:
             self._commands[name] = [*(room.prefix if room else ()), *command]
-            self._environments[name] = self.environment | environment
+            self._environments[name] = self.environment | self.own.get(name, {}) | environment
             self._wanted.append(name)
         wait_for(lambda: name in self._processes, within_s=30, what=f"{name} to be started")
 
@@ -339,22 +340,26 @@ def running_stack(
     without: tuple[str, ...] = (),
     room: Room | None = None,
     folder: Path | None = None,
+    own: dict[str, dict[str, str]] | None = None,
+    address: str = "",
     **environment: str,
 ) -> Iterator[Stack]:
-    """Everything, ready, on an empty database, with a broker of its own. `without` names processes to leave out.
+    """Everything, ready, on an empty database, with a broker of its own; if the block fails the logs' ends are shown.
 
-    With None it starts a PostgreSQL of its own, as the process `database`. When the block fails, the ends of all logs
-    are shown.
+    `database_url`: None starts a PostgreSQL of its own, as the process `database`. `without` names processes to leave
+    out (`workers`: all pools), `own` gives some of them an environment of their own, `room` all of them namespaces. At
+    `address` database, broker and cameras listen for other machines.
     """
     database_folder = Path(tempfile.mkdtemp(prefix="tlpg-"))
     folder = folder or Path(tempfile.mkdtemp(prefix="tls-"))
     has_database = database_url is None
     url = database_url or f"postgresql://postgres@/{database_folder}/timelapser"
     stack = Stack(folder, url, room=room, **environment)
+    stack.own = own or {}
     try:
         if has_database:
-            start_database(stack, database_folder)
-        _start_all(stack, has_demo=has_demo, without=without)
+            start_database(stack, database_folder, address)
+        _start_all(stack, has_demo=has_demo, without=without, address=address)
         yield stack
     except BaseException:
         for file in sorted((stack.folder / "logs").iterdir()):
@@ -368,9 +373,10 @@ def running_stack(
     assert not left, f"still running after the end: {left}"
 
 
-def start_database(stack: Stack, folder: Path) -> None:
+def start_database(stack: Stack, folder: Path, address: str = "") -> None:
     """A PostgreSQL of the stack's own in `folder`, with the empty database that its URL names."""
-    stack.start("database", [sys.executable, "-m", "tests.chaos.database", str(folder)])
+    listens = ("--listen", address, "--network", f"{address}/24") if address else ()
+    stack.start("database", [sys.executable, "-m", "tests.chaos.database", str(folder), *listens])
 
     def create() -> bool:
         try:
@@ -385,13 +391,16 @@ def start_database(stack: Stack, folder: Path) -> None:
     wait_for(create, within_s=START_S, what=f"PostgreSQL: {stack.log('database')[-500:]}")
 
 
-def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...]) -> None:
+def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...], address: str) -> None:
     redis_socket = stack.folder / "redis.sock"
-    stack.start("broker", valkey.server_command(valkey.find_binary(), stack.folder, redis_socket))
+    listens = ("--port", "6379", "--bind", address, "--protected-mode", "no") if address else ()
+    broker = valkey.server_command(valkey.find_binary(), stack.folder, redis_socket)
+    stack.start("broker", [*broker, *listens])
     if has_demo:
         # Ports of its own choice would change when it is started again.
         ports = ("--rtsp-port", str(_free_port()), "--http-port", str(_free_port()))
-        stack.start("demo", [sys.executable, "-m", "timelapser.demo", *ports])
+        host = ("--host", address) if address else ()
+        stack.start("demo", [sys.executable, "-m", "timelapser.demo", *ports, *host])
     login = re.search(r"login: user (\S+), password (\S+)", stack.manage("prepare"))
     assert login, "prepare printed no login"
     stack.username, stack.password = login.groups()
@@ -402,7 +411,8 @@ def _start_all(stack: Stack, *, has_demo: bool, without: tuple[str, ...]) -> Non
         addresses = json.loads(said.group())
         stack.rtsp_address, stack.http_address = addresses["rtsp"], addresses["http"]
     commands = {"web": web_command("127.0.0.1", stack.port), "beat": beat_command()}
-    commands |= {pool.name: tuple(worker_command(pool)) for pool in POOLS.values()}
+    if "workers" not in without:
+        commands |= {pool.name: tuple(worker_command(pool)) for pool in POOLS.values()}
     for name, command in commands.items():
         if name not in without:
             stack.start(name, command)

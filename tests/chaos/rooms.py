@@ -10,6 +10,7 @@ from pathlib import Path
 
 from timelapser.embedded.guard import end_with_parent
 
+PROJECT = Path(__file__).resolve().parents[2]
 WITHIN_S = 10.0
 
 
@@ -39,7 +40,8 @@ class Room:
             start_new_session=True,
             preexec_fn=lambda: end_with_parent(parent),
         )
-        own = ["nsenter", "--target", str(self._holder.pid), *words]
+        # Who enters another mount namespace finds himself in its root folder.
+        own = ["nsenter", "--target", str(self._holder.pid), *words, f"--wdns={PROJECT}"]
         self.prefix: list[str] = [*own, *(() if is_root else ("--user", "--preserve-credentials"))]
         self._await_namespaces(kinds)
 

@@ -36,6 +36,7 @@ class Verdict:
     lost_jobs: list[str] = field(default_factory=list)
     part_files: list[str] = field(default_factory=list)
     wrong_films: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
     ownerless_frames: list[str] = field(default_factory=list)
     owed: int = 0
     states: Counter[str] = field(default_factory=Counter)
@@ -58,6 +59,7 @@ class Verdict:
 
     def table(self) -> str:
         lines = [f"{count:7d}  {name}" for name, count in self.counts.items()]
+        lines += [f"{len(self.given_up):7d}  jobs given up with a mark, and done anew"]
         lines += [f"{len(self.ownerless_frames):7d}  frames without a row (a killed worker's last ones)", ""]
         lines += [f"{self.owed:7d}  slots owed"]
         lines += [f"{count:7d}  {state}" for state, count in self.states.most_common()]
@@ -73,10 +75,7 @@ def judge(stack: Stack, timelapses: list[int]) -> Verdict:
     for timelapse in timelapses:
         _judge_slots(stack, timelapse, verdict)
         _judge_pictures(stack, timelapse, verdict)
-    verdict.lost_jobs += [
-        f"job {row['task']} {row['key']} is {row['state']} (attempt {row['attempt']}): {row['error']}"
-        for row in stack.rows("SELECT * FROM media_jobs_mediajob WHERE state <> 'done'")
-    ]
+    _judge_jobs(stack, verdict)
     films = stack.rows("SELECT * FROM videos_video WHERE follows ORDER BY id")
     verdict.wrong_films += [fault for film in films if (fault := film_fault(stack, film))]
     verdict.part_files += unfinished_files(stack)
@@ -95,9 +94,10 @@ def promised(start_at: datetime, end_at: datetime, slots: list[datetime]) -> lis
 
 def _judge_slots(stack: Stack, timelapse: int, verdict: Verdict) -> None:
     (row,) = stack.rows(
-        "SELECT start_at, end_at, image_count FROM captures_timelapse WHERE id = %s", timelapse
+        "SELECT start_at, least(end_at, completed_at) AS end_at, image_count FROM captures_timelapse WHERE id = %s",
+        timelapse,
     )
-    found = captures(stack, timelapse)
+    found = [capture for capture in captures(stack, timelapse) if capture["reason"] != "timelapse_ended"]
     owed = promised(row["start_at"], row["end_at"], [capture["slot"] for capture in found])
     by_slot: dict[datetime, list[dict[str, Any]]] = {}
     for capture in found:
@@ -119,6 +119,22 @@ def _judge_slots(stack: Stack, timelapse: int, verdict: Verdict) -> None:
     stored = sum(capture["state"] == "stored" for capture in found)
     if stored != row["image_count"]:
         verdict.doubled.append(f"{name}: {stored} are stored, its counter says {row['image_count']}")
+
+
+def _judge_jobs(stack: Stack, verdict: Verdict) -> None:
+    """Lost is what is still to be done though all is quiet, or was given up and never done by a later job.
+
+    Segments are wanted by films alone, and films are looked at themselves.
+    """
+    rows = stack.rows(
+        "SELECT j.*, task = 'videos.encode_segment' OR EXISTS (SELECT FROM media_jobs_mediajob o WHERE o.state = 'done'"
+        " AND o.task = j.task AND o.key = j.key AND o.requested_at > j.requested_at) AS is_done_anew"
+        " FROM media_jobs_mediajob j WHERE state <> 'done'"
+    )
+    for row in rows:
+        words = f"job {row['task']} {row['key']} is {row['state']} (attempt {row['attempt']}): {row['error']}"
+        has_ended = row["state"] in ("failed", "parked", "cancelled") and row["error"]
+        (verdict.given_up if has_ended and row["is_done_anew"] else verdict.lost_jobs).append(words)
 
 
 def _judge_pictures(stack: Stack, timelapse: int, verdict: Verdict) -> None:
