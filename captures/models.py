@@ -152,9 +152,13 @@ class Timelapse(models.Model):
     @property
     def stops_at(self) -> datetime | None:
         """The end of the promise, exclusive: `end_at`, or the local midnight after the last of its days."""
-        if self.stop_after_days is None or self.started_at is None:
+        return self.end_at if self.started_at is None else self.end_after(self.started_at)
+
+    def end_after(self, start: datetime) -> datetime | None:
+        """The same for one that has not started: as if it did at `start`."""
+        if self.stop_after_days is None:
             return self.end_at
-        first_day = self.started_at.astimezone(self.zone).date()
+        first_day = (self.started_at or start).astimezone(self.zone).date()
         midnight = datetime.combine(first_day + timedelta(days=self.stop_after_days), time(), self.zone)
         last = midnight.astimezone(UTC)
         return last if self.end_at is None else min(last, self.end_at)

@@ -1,6 +1,6 @@
 """Timelapses moved through time by hand: `now` is passed in, nothing waits."""
 
-from captures import campaign, coverage, dispatch, ledger
+from captures import campaign, coverage, dispatch, ledger, versions
 from media_jobs import clock
 from tests.factories import make_timelapse
 

@@ -1,0 +1,175 @@
+"""Why was there no picture at a moment? Or: there was one, and here it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from captures.forecast import HELD_BACK
+from captures.intervalometer import Timetable
+from captures.ledger import words_of
+from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.versions import INSTANT
+from media_jobs import clock
+from media_jobs.models import Decision
+
+State = Capture.State
+NEAR = timedelta(
+    seconds=60
+)  # of plans without an interval: so near to a slot that it is the one that is meant
+ADVICE = {
+    "scheduler_was_down": "Look at the operations page: are beat and planner running?",
+    "not_sent_in_time": "Look at the operations page: was the planner restarted?",
+    "no_worker": "Start a capture worker, or more of them; the operations page shows who works.",
+    "worker_lost": "Look into the log of the capture worker of that time.",
+    "camera_busy": "Take pictures less often, or let fewer cameras share the address.",
+    "disk_full": "Make room: delete films or old timelapses, or move the media folder.",
+    "timelapse_paused": "Resume the timelapse where pictures are wanted again.",
+    "camera_disabled": "Switch the camera on again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`kind` is one of picture, pending, failed, missed, skipped, closed, between, paused, stopped, coming, unknown.
+
+    `slot` is the nearest one that was owed; `capture` its row, where it has one.
+    """
+
+    kind: str
+    slot: datetime | None
+    capture: Capture | None
+    code: str
+    words: str
+    advice: str = ""
+
+
+def why(timelapse: Timelapse, moment: datetime) -> Answer:
+    """What became of `moment`, in plain words and local times of the timelapse."""
+    now = clock.now()
+    if moment > now:
+        return _coming(timelapse, moment)
+    version = timelapse.schedules.filter(from_at__lte=moment).order_by("from_at", "pk").last()
+    if version is None or (version.until_at is not None and version.until_at <= moment):
+        return _picture_near(timelapse, moment, NEAR) or _not_running(timelapse, version, moment)
+    timetable = version.timetable
+    shortest = timetable.plan.shortest_interval
+    slot = _nearest_slot(version, moment)
+    reach = max(shortest / 2, timetable.plan.grace) if shortest else NEAR
+    near = slot if slot is not None and abs(slot - moment) <= reach else None
+    row = _nearest_row(timelapse, moment, reach)
+    if row is not None and (near is None or abs(row.slot - moment) <= abs(near - moment)):
+        return _of_row(timelapse, row)
+    if near is None:
+        return _closed(timelapse, timetable, slot, moment)
+    row = timelapse.captures.filter(slot=near).first()
+    return _of_row(timelapse, row) if row else _without_row(timelapse, near)
+
+
+def _nearest_slot(version: Schedule, moment: datetime) -> datetime | None:
+    timetable = version.timetable
+    day = timedelta(days=1)
+    before = timetable.newest(max(version.from_at, moment - 7 * day), moment + INSTANT, 1)
+    after = timetable.next_after(moment)
+    if after is not None and version.until_at is not None and after >= version.until_at:
+        after = None
+    return min((slot for slot in (*before, after) if slot), key=lambda slot: abs(slot - moment), default=None)
+
+
+def _nearest_row(timelapse: Timelapse, moment: datetime, reach: timedelta) -> Capture | None:
+    rows = timelapse.captures.filter(slot__gte=moment - reach, slot__lte=moment + reach)
+    sides = (
+        rows.filter(slot__lte=moment).order_by("-slot").first(),
+        rows.filter(slot__gt=moment).order_by("slot").first(),
+    )
+    return min((row for row in sides if row), key=lambda row: abs(row.slot - moment), default=None)
+
+
+def _picture_near(timelapse: Timelapse, moment: datetime, reach: timedelta) -> Answer | None:
+    row = _nearest_row(timelapse, moment, reach)
+    return _of_row(timelapse, row) if row and row.state == State.STORED else None
+
+
+def _of_row(timelapse: Timelapse, row: Capture) -> Answer:
+    at = _clock(timelapse, row.slot)
+    if row.state == State.STORED:
+        late = f", {row.lateness_ms} ms late" if (row.lateness_ms or 0) >= 1000 else ""
+        return Answer("picture", row.slot, row, "", f"There is a picture: it was taken at {at}{late}.")
+    if row.state == State.OWED:
+        return Answer("pending", row.slot, row, "", f"The picture of {at} is being taken just now.")
+    words = f"The picture of {at} was {row.state}. {row.detail or words_of(row.reason)}"
+    return Answer(row.state, row.slot, row, row.reason, words, ADVICE.get(row.reason, ""))
+
+
+def _without_row(timelapse: Timelapse, slot: datetime) -> Answer:
+    """It was owed and has no row: it lies in a gap, or the scheduler has not come to it."""
+    at = _clock(timelapse, slot)
+    gap: Gap | None = timelapse.gaps.filter(from_at__lte=slot, until_at__gt=slot).first()
+    if gap is not None:
+        words = f"The picture of {at} was missed. {words_of(gap.reason)}"
+        return Answer("missed", slot, None, gap.reason, words, ADVICE.get(gap.reason, ""))
+    end = timelapse.stops_at
+    if end is not None and slot >= end:
+        words = f"The timelapse ended at {_day_and_clock(timelapse, end)}."
+        return Answer("stopped", slot, None, "timelapse_ended", words)
+    if timelapse.next_slot_at is not None and slot >= timelapse.next_slot_at:
+        reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
+        words = f"The scheduler has not come to the picture of {at} yet. {timelapse.schedule_error}".strip()
+        return Answer("missed", slot, None, reason, words, ADVICE.get(reason, ""))
+    words = f"The picture of {at} was owed, and the ledger has no row for it."
+    return Answer("unknown", slot, None, "ledger_fault", words, "Run manage.py check_ledger.")
+
+
+def _closed(timelapse: Timelapse, timetable: Timetable, slot: datetime | None, moment: datetime) -> Answer:
+    because = timetable.closed_because(moment)
+    if because is None:
+        nearest = f" The nearest was at {_day_and_clock(timelapse, slot)}." if slot else ""
+        words = f"No picture was owed then: the plan is {timetable.plan.words}.{nearest}"
+        return Answer("between", slot, None, "nothing_due", words)
+    opens = timetable.open_period(moment)
+    until = f" It opens again at {_day_and_clock(timelapse, opens[0])}." if opens else ""
+    words = f"No picture was owed then. {because.words}{until}"
+    return Answer("closed", slot, None, because.code, words, "Change the plan's window or days if it should.")
+
+
+def _not_running(timelapse: Timelapse, before: Schedule | None, moment: datetime) -> Answer:
+    after = timelapse.schedules.filter(from_at__gt=moment).order_by("from_at", "pk").first()
+    if before is None:
+        if after is None:
+            return Answer("stopped", None, None, "not_started", "The timelapse has not been started.")
+        words = f"The timelapse began at {_day_and_clock(timelapse, after.from_at)}."
+        return Answer("stopped", None, None, "not_started", words)
+    since = before.until_at or moment
+    is_over = after is None and timelapse.state in {Timelapse.State.COMPLETED, Timelapse.State.ARCHIVED}
+    by = _by_whom(timelapse, "timelapse_completed" if is_over else "timelapse_paused", moment)
+    if is_over:
+        words = f"The timelapse ended at {_day_and_clock(timelapse, since)}{by}."
+        return Answer("stopped", None, None, "timelapse_ended", words)
+    until = f" until {_day_and_clock(timelapse, after.from_at)}" if after else ", and still is"
+    words = f"The timelapse was paused from {_day_and_clock(timelapse, since)}{until}{by}."
+    return Answer("paused", None, None, "timelapse_paused", words, ADVICE["timelapse_paused"])
+
+
+def _by_whom(timelapse: Timelapse, action: str, moment: datetime) -> str:
+    rows = Decision.objects.filter(topic=timelapse.topic, action=action, at__lte=moment + NEAR)
+    decision = rows.order_by("-at", "-pk").first()
+    if decision is None:
+        return ""
+    return f", by {decision.by}" + (f" ({decision.rule})" if decision.rule else "")
+
+
+def _coming(timelapse: Timelapse, moment: datetime) -> Answer:
+    held_back = HELD_BACK.get(timelapse.state)
+    if held_back:
+        return Answer("coming", None, None, held_back.code, f"That is still to come. {held_back.words}")
+    slot = timelapse.next_slot_at
+    next_ = f" The next picture is due at {_day_and_clock(timelapse, slot)}." if slot else ""
+    return Answer("coming", slot, None, "", f"That is still to come.{next_}")
+
+
+def _clock(timelapse: Timelapse, moment: datetime) -> str:
+    return f"{moment.astimezone(timelapse.zone):%H:%M:%S}"
+
+
+def _day_and_clock(timelapse: Timelapse, moment: datetime) -> str:
+    return f"{moment.astimezone(timelapse.zone):%H:%M:%S on %-d %B}"
