@@ -217,6 +217,24 @@ class StartSerializer(serializers.Serializer[Any]):
     )
 
 
+class CancelledSerializer(serializers.Serializer[Any]):
+    cancelled = serializers.IntegerField(help_text="How many captures and jobs.")
+
+
+class ThumbnailsSerializer(serializers.Serializer[Any]):
+    again = serializers.BooleanField(
+        default=False, help_text="Also of the pictures that have their thumbnails."
+    )
+
+
+class AskedSerializer(serializers.Serializer[Any]):
+    """What became of many wishes."""
+
+    asked = serializers.IntegerField(help_text="Pictures whose thumbnails will be made now.")
+    waiting = serializers.IntegerField(help_text="Those that were asked for already.")
+    left = serializers.IntegerField(help_text="Those that there is no room for: ask again in a while.")
+
+
 class SpanSerializer(serializers.Serializer[Any]):
     """Which stretch of time the coverage is asked for; today in the timelapse's zone unless said otherwise."""
 
@@ -224,11 +242,7 @@ class SpanSerializer(serializers.Serializer[Any]):
     end = serializers.DateTimeField(required=False, help_text="Exclusive.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        for name, moment in attrs.items():
-            try:
-                in_reach(moment)
-            except ValidationError as error:
-                raise serializers.ValidationError({name: error.messages}) from None
+        refuse_out_of_reach(attrs, "start", "end")
         if "start" in attrs and "end" in attrs and attrs["end"] <= attrs["start"]:
             raise serializers.ValidationError({"end": ["The end must lie after the start."]})
         return attrs
@@ -260,3 +274,13 @@ class CoverageSerializer(serializers.Serializer[Any]):
             {"code": code, "count": count, "words": ledger.words_of(code)}
             for code, count in found["reasons"].items()
         ]
+
+
+def refuse_out_of_reach(attrs: dict[str, Any], *names: str) -> None:
+    """Moments that no camera knows are told at their fields."""
+    for name in names:
+        try:
+            if attrs.get(name) is not None:
+                in_reach(attrs[name])
+        except ValidationError as error:
+            raise serializers.ValidationError({name: error.messages}) from None

@@ -18,19 +18,24 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet, ModelViewSet, ReadOnlyModelViewSet
 
 from cameras.models import Camera
-from captures import campaign, coverage, ledger
+from captures import backfill, campaign, coverage, ledger
 from captures.exceptions import NotRunning
 from captures.filters import CaptureFilter, TimelapseFilter, local_day
-from captures.models import Capture, Timelapse
+from captures.models import Capture, Schedule, Timelapse
 from captures.serializers import (
+    AskedSerializer,
+    CancelledSerializer,
     CaptureSerializer,
     CoverageSerializer,
+    ScheduleSerializer,
     SpanSerializer,
     StartSerializer,
+    ThumbnailsSerializer,
     TimelapseSerializer,
 )
 from media_jobs import clock, roles
-from media_jobs.viewsets import Conflict
+from media_jobs.serializers import JobSerializer
+from media_jobs.viewsets import Conflict, job_response
 
 LEDGER = Capture.objects.select_related("timelapse").order_by("-slot", "-id")
 
@@ -45,12 +50,15 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
     lookup_value_regex = "[0-9]+"
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
     query_serializer_class: type[SpanSerializer] | None = None
-    deeds = dict.fromkeys(("start", "pause", "resume", "complete", "archive"), roles.OPERATE)
+    deeds = dict.fromkeys(
+        ("start", "pause", "resume", "complete", "archive", "reschedule", "cancel_work", "thumbnails"),
+        roles.OPERATE,
+    )
     conflicts = {"destroy", "partial_update", *deeds}
 
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset()
-        return rows.filter(timelapse=self.kwargs["pk"]) if self.action == "captures" else rows
+        return rows.filter(timelapse=self.kwargs["pk"]) if self.action in {"captures", "schedules"} else rows
 
     def perform_destroy(self, instance: Timelapse) -> None:
         # Asked before the delete, which would load every protected row.
@@ -89,6 +97,43 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
     def archive(self, request: Request, pk: str) -> Response:
         """completed, or never started -> archived."""
         return self._move(request, campaign.archive)
+
+    @extend_schema(request=None, responses={200: TimelapseSerializer})
+    @action(detail=True, methods=["post"])
+    def reschedule(self, request: Request, pk: str) -> Response:
+        """Calculates the timetable anew from now on, also one that was put aside with an error."""
+        return self._move(request, campaign.reschedule)
+
+    @extend_schema(request=None, responses={200: CancelledSerializer})
+    @action(detail=True, methods=["post"], url_path="cancel-work", url_name="cancel-work")
+    def cancel_work(self, request: Request, pk: str) -> Response:
+        """Cancels what is owed now, and its jobs that wait or run; the clock goes on with the next slot."""
+        cancelled = campaign.cancel_work(self.get_object(), by=request.user.get_username())
+        return Response(CancelledSerializer({"cancelled": cancelled}).data)
+
+    @extend_schema(request=ThumbnailsSerializer, responses={202: AskedSerializer})
+    @action(detail=True, methods=["post"])
+    def thumbnails(self, request: Request, pk: str) -> Response:
+        """Asks for the thumbnails that are missing, or for all of them again; when there is nothing better to do."""
+        wish = ThumbnailsSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        asked = backfill.request_thumbnails(
+            self.get_object(), by=request.user.get_username(), again=wish.validated_data["again"]
+        )
+        return Response(AskedSerializer(asked).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
+    @action(
+        detail=True,
+        queryset=Schedule.objects.order_by("-from_at"),
+        filterset_class=None,
+        ordering_fields=["from_at"],
+    )
+    def schedules(self, request: Request, pk: str) -> Response:
+        """The timetables that were in force, the newest first."""
+        self.check_object_permissions(request, get_object_or_404(Timelapse, pk=pk))
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(ScheduleSerializer(page, many=True).data)
 
     @extend_schema(parameters=[SpanSerializer], responses={200: CoverageSerializer}, filters=False)
     @action(detail=True, filterset_class=None, pagination_class=None, query_serializer_class=SpanSerializer)
@@ -132,6 +177,18 @@ class CaptureViewSet(ReadOnlyModelViewSet[Capture]):
     filterset_class = CaptureFilter
     ordering_fields = ["slot", "taken_at", "lateness_ms"]
     lookup_value_regex = "[0-9]+"
+    deeds = {"thumbnail": roles.OPERATE}
+    conflicts = {"thumbnail"}
+
+    @extend_schema(request=None, responses={200: JobSerializer, 202: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def thumbnail(self, request: Request, pk: str) -> Response:
+        """Makes the thumbnail and the small picture now, whether or not they are there: 202 with a new job."""
+        capture = self.get_object()
+        if capture.state != Capture.State.STORED:
+            raise Conflict("There is no picture of this slot.", "no_picture")
+        job, is_new = backfill.request_thumbnail(capture, by=request.user.get_username())
+        return job_response(job, request, is_new=is_new)
 
 
 class CameraPicturesViewSet(GenericViewSet[Any]):

@@ -8,21 +8,27 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from cameras.viewsets import CameraViewSet, SiteViewSet
+from captures.lookback import TimelapseDaysViewSet
+from captures.preview import TimelapsePreviewViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
 from timelapser.standing import ClockViewSet, QueuesView, WorkersView
 from timelapser.viewsets import NothingHere, SystemView, TokenView
+from timelapser.work_list import WorkViewSet
 from videos.viewsets import RecipeViewSet, VideoViewSet
 
 router = SimpleRouter()
 router.register("cameras", CameraViewSet, basename="camera")
 router.register("timelapses", TimelapseViewSet, basename="timelapse")
+router.register("timelapses", TimelapsePreviewViewSet, basename="timelapse-outlook")
+router.register("timelapses", TimelapseDaysViewSet, basename="timelapse-days")
 router.register("captures", CaptureViewSet, basename="capture")
 router.register("recipes", RecipeViewSet, basename="recipe")
 router.register("videos", VideoViewSet, basename="video")
 router.register("jobs", JobViewSet, basename="job")
 router.register("sites", SiteViewSet, basename="site")
 router.register("clock", ClockViewSet, basename="clock")
+router.register("work", WorkViewSet, basename="work")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,

@@ -245,6 +245,8 @@ SPECTACULAR_SETTINGS = {
         "TimelapseState": "captures.models.Timelapse.State",
         "CaptureState": "captures.models.Capture.State",
         "VideoState": "videos.models.Video.State",
+        "WorkKind": "timelapser.work.Kind",
+        "CameraKind": "cameras.models.Camera.Kind",
     },
 }
 UNFOLD = {
