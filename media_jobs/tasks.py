@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from celery import shared_task
 from celery.signals import task_received, worker_ready, worker_shutdown
 from django.conf import settings
+from django.db import Error as DatabaseError
 
 from media_jobs import clock, housekeeping, outbox, recovery, runs, workers
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="media_jobs.dispatch")
@@ -34,8 +38,12 @@ def prune() -> runs.Result:
 
 @worker_ready.connect
 def begin(sender: Any, **_: Any) -> None:
-    recovery.release(sender.hostname)
-    housekeeping.clear_leftovers(clock.now())
+    housekeeping.clear_leftovers(datetime.now(UTC))
+    try:
+        recovery.release(sender.hostname)
+    except DatabaseError as error:
+        # Away just now: what the former process held comes back when its leases end. Signs of life must begin anyway.
+        log.warning("nothing_released", error=type(error).__name__)
     queues = tuple(queue.name for queue in sender.app.amqp.queues.consume_from.values())
     pool = sender.controller.pool_cls.__module__.rpartition(".")[2]
     workers.begin(workers.Worker(sender.hostname, queues, pool, sender.controller.concurrency))
