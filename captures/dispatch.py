@@ -36,6 +36,7 @@ class Order:
     capture_id: int
     slot: datetime
     give_up_at: datetime
+    site: str | None
 
 
 class DatabaseClock:
@@ -181,7 +182,7 @@ def _unsent(horizon: datetime, now: datetime) -> deque[Order]:
         Capture.objects.owed()
         .filter(sent_at__isnull=True, slot__lt=horizon, give_up_at__gte=now)
         .order_by("slot")
-        .values_list("pk", "slot", "give_up_at")
+        .values_list("pk", "slot", "give_up_at", "timelapse__camera__site__slug")
     )
     return deque(Order(*row) for row in rows)
 
@@ -190,7 +191,9 @@ def _send_due(orders: deque[Order], now: datetime) -> int:
     due: list[Order] = []
     while orders and orders[0].slot <= now:
         due.append(orders.popleft())
-    sent = [order.capture_id for order in due if ledger.send(order.capture_id, order.give_up_at)]
+    sent = [
+        order.capture_id for order in due if ledger.send(order.capture_id, order.give_up_at, site=order.site)
+    ]
     if sent:
         ledger.note_sent(sent, now)
     return len(sent)

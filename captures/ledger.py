@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -61,7 +62,7 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
     """One picture now, asked by a person. It is a slot like any other. Raises NotRunning, CameraOff."""
     with transaction.atomic():
         locked = (
-            Timelapse.objects.select_related("camera")
+            Timelapse.objects.select_related("camera__site")
             .select_for_update(of=("self", "camera"))
             .get(pk=timelapse.pk)
         )
@@ -85,13 +86,15 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
             sent_at=now,
             day_number=locked.day_number(now),
         )
-        transaction.on_commit(lambda: send(capture.pk, capture.give_up_at))
+        site = locked.camera.site.slug if locked.camera.site else None
+        transaction.on_commit(lambda: send(capture.pk, capture.give_up_at, site=site))
     return capture
 
 
-def send(capture_id: int, give_up_at: datetime) -> bool:
-    """Asks the capture pool to take it. False where the broker is away."""
-    return outbox.send("captures.take", capture_id, expires=give_up_at + CLOCKS_APART)
+def send(capture_id: int, give_up_at: datetime, *, site: str | None) -> bool:
+    """Asks the capture pool, or that of the camera's `site` (its slug), to take it. False where the broker is away."""
+    queue = settings.CAPTURE_QUEUE_OF(site)
+    return outbox.send("captures.take", capture_id, expires=give_up_at + CLOCKS_APART, queue=queue)
 
 
 def look(capture_id: int) -> Capture | None:

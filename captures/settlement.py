@@ -33,8 +33,10 @@ def sweep(now: datetime) -> tuple[int, int]:
     rows = Capture.objects.owed().filter(free, lost, slot__lte=now, give_up_at__gte=now)
     resent = [
         pk
-        for pk, give_up_at in rows.order_by("slot").values_list("pk", "give_up_at")[:1000]
-        if send(pk, give_up_at)
+        for pk, give_up_at, site in rows.order_by("slot").values_list(
+            "pk", "give_up_at", "timelapse__camera__site__slug"
+        )[:1000]
+        if send(pk, give_up_at, site=site)
     ]
     note_sent(resent, now)
     return given_up, len(resent)
