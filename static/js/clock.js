@@ -68,6 +68,10 @@ function tick() {
   for (const element of document.querySelectorAll("time[data-ago]")) {
     setText(element, ago((moment - Date.parse(element.dateTime)) / 1000));
   }
+  for (const element of document.querySelectorAll("time[data-in]")) {
+    const seconds = (Date.parse(element.dateTime) - moment) / 1000;
+    setText(element, seconds < 1 ? "now" : `in ${spell(seconds)}`);
+  }
 }
 
 export function startClock() {

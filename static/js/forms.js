@@ -1,8 +1,10 @@
 // Small comforts of forms; each form works without them.
 
+const MOST_RULES = 20;
+
 export function startForms() {
   for (const form of document.querySelectorAll("form[data-kind-form]")) startKinds(form);
-  for (const form of document.querySelectorAll("form[data-interval-form]")) startIntervals(form);
+  for (const form of document.querySelectorAll("form[data-rules-form]")) startRules(form);
   startTimeZones();
 }
 
@@ -39,13 +41,19 @@ function splitLogin(form) {
   });
 }
 
-function startIntervals(form) {
-  const custom = form.querySelector("[data-custom-interval]");
-  const update = () => {
-    custom.hidden = form.querySelector("[name=interval]:checked")?.value !== "custom";
-  };
-  form.addEventListener("change", update);
-  update();
+/** “Another rule” brings a row of its own; without JavaScript the server draws it. */
+function startRules(form) {
+  const rules = form.querySelector("[data-rules]");
+  const total = form.querySelector("[name=rules-count]");
+  form.querySelector("#add-rule").addEventListener("click", (event) => {
+    event.preventDefault();
+    if (Number(total.value) >= MOST_RULES) return;
+    const words = document.getElementById("rule-template").innerHTML.replaceAll("__number__", total.value);
+    rules.insertAdjacentHTML("beforeend", words);
+    total.value = Number(total.value) + 1;
+    rules.lastElementChild.querySelector("input").focus();
+    rules.dispatchEvent(new Event("input", { bubbles: true })); // the preview looks again
+  });
 }
 
 function startTimeZones() {

@@ -7,6 +7,7 @@ import { Live } from "./live.js";
 import { concern, refreshAll, startTimers } from "./parts.js";
 import { syncPictures } from "./pictures.js";
 import { startPlayer } from "./player.js";
+import { startRibbon } from "./ribbon.js";
 import { startViewer } from "./viewer.js";
 
 const STATUS = {
@@ -102,6 +103,7 @@ startClock();
 startTimers();
 startForms();
 startPlayer();
+startRibbon();
 startViewer();
 syncPictures();
 startLive();

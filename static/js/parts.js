@@ -4,6 +4,7 @@ const GATHER_MS = 350;
 const LEAST_GAP_MS = 1000;
 
 const wanted = new Set();
+const stale = new Set(); // concerned by an event, but costly: fetched again after data-least seconds
 const lookedAt = new Map(); // part -> when it was fetched last
 let timer = null;
 let lastAt = 0;
@@ -19,7 +20,7 @@ export function concern(events) {
     const hit = events.some(
       (event) => types.some((type) => isOf(event, type)) && (!about || isAbout(event, about)),
     );
-    if (hit) wanted.add(part.dataset.part);
+    if (hit) (part.dataset.least ? stale : wanted).add(part.dataset.part);
   }
   schedule();
 }
@@ -35,8 +36,9 @@ export function startTimers() {
     if (document.visibilityState !== "visible") return;
     const moment = performance.now();
     for (const part of all()) {
-      const every = Number(part.dataset.every || 0) * 1000;
-      if (every && moment - (lookedAt.get(part.dataset.part) ?? 0) >= every - 100) wanted.add(part.dataset.part);
+      const { part: name, every = 0, least = 0 } = part.dataset;
+      const wait = (stale.has(name) ? Number(least) : Number(every)) * 1000;
+      if (wait && moment - (lookedAt.get(name) ?? 0) >= wait - 100) wanted.add(name);
     }
     schedule();
   }, 1000);
@@ -71,8 +73,15 @@ async function pull() {
   if (!url || !names.length) return;
   isFetching = true;
   lastAt = performance.now();
-  for (const name of names) lookedAt.set(name, lastAt);
+  for (const name of names) {
+    lookedAt.set(name, lastAt);
+    stale.delete(name);
+  }
   const query = new URLSearchParams(names.map((name) => ["part", name]));
+  // What a part shows beyond its name (a month, a day) it says itself; parts of one page agree.
+  for (const part of all()) {
+    if (names.includes(part.dataset.part)) new URLSearchParams(part.dataset.query).forEach((value, key) => query.set(key, value));
+  }
   const address = url + (url.includes("?") ? "&" : "?") + query;
   try {
     await htmx.ajax("GET", address, { source: document.body, target: document.body, swap: "none" });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.contrib import messages
@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from media_jobs import clock, events, roles
+from timelapser.pages.status import alarms
 
 View = Callable[..., HttpResponseBase]
 
@@ -45,28 +46,33 @@ def is_partial(request: HttpRequest) -> bool:
 
 def surroundings(request: HttpRequest) -> dict[str, Any]:
     """What every page knows."""
+    now = clock.now()
     return {
         "may_operate": roles.may(request.user, roles.OPERATE),
         "may_configure": roles.may(request.user, roles.CONFIGURE),
-        "now": clock.now(),
+        "now": now,
+        "alarms": partial(alarms, now),  # asked by the templates that show them
     }
 
 
 def show(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """A whole page. It says which event it is as new as, so that the live connection goes on from there."""
-    latest = getattr(request, "latest_event", None) or events.latest()
+    latest = getattr(request, "latest_event", None)
+    latest = events.latest() if latest is None else latest
     return render(
         request, template, surroundings(request) | {"latest_event": latest} | context, status=status
     )
 
 
 def show_parts(request: HttpRequest, templates: Mapping[str, str], context: dict[str, Any]) -> HttpResponse:
-    """The parts that `?part=…` names and `templates` knows, one after another, each to be swapped in by its id."""
+    """The parts that `?part=…` names and `templates` knows, one after another, each to be swapped in by its id.
+
+    The alarms are a part of every page.
+    """
     everything = surroundings(request) | {"is_swap": True} | context
     asked = dict.fromkeys(request.GET.getlist("part"))
-    drawn = [
-        render_to_string(templates[name], everything, request=request) for name in asked if name in templates
-    ]
+    known = {"banner": "_banner.html"} | dict(templates)
+    drawn = [render_to_string(known[name], everything, request=request) for name in asked if name in known]
     return HttpResponse("".join(drawn))
 
 

@@ -1,4 +1,4 @@
-"""One camera: its newest picture, its health, its timelapses, and the start of a new one."""
+"""One camera: its newest picture, its health, its timelapses, a test of its connection."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from django.urls import reverse
 
 from cameras import connection
 from cameras.models import Camera
-from captures.exceptions import CameraBusy, CampaignError
-from captures.models import Timelapse
 from media_jobs import clock
 from media_jobs.models import MediaJob
 from media_jobs.roles import OPERATE, SEE
-from timelapser.pages.access import answer, is_partial, page, show, show_parts
+from timelapser.pages.access import is_partial, page, show, show_parts
 from timelapser.pages.cards import cards
-from timelapser.pages.forms import StartForm
 from timelapser.pages.status import advice_for, standing_of_timelapse
 
 PARTS = {
@@ -33,7 +30,7 @@ SHOWN_TIMELAPSES = 50
 @page(SEE)
 def camera(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Camera, pk=pk)
-    context = _context(row) | {"form": StartForm(camera=row, now=clock.now())}
+    context = _context(row)
     if request.GET.get("test"):
         context["test"] = _test_job(request.GET["test"])
     return show(request, "camera.html", context)
@@ -42,29 +39,6 @@ def camera(request: HttpRequest, pk: int) -> HttpResponse:
 @page(SEE)
 def parts(request: HttpRequest, pk: int) -> HttpResponse:
     return show_parts(request, PARTS, _context(get_object_or_404(Camera, pk=pk)))
-
-
-@page(OPERATE, "POST")
-def start(request: HttpRequest, pk: int) -> HttpResponse:
-    """Starts a new timelapse; a busy camera is a 409 that offers to complete the one in the way."""
-    row = get_object_or_404(Camera, pk=pk)
-    form = StartForm(request.POST, camera=row, now=clock.now())
-    busy: Timelapse | None = None
-    if form.is_valid():
-        try:
-            timelapse = form.start(
-                by=request.user.get_username(), complete_active=bool(request.POST.get("complete_active"))
-            )
-        except CameraBusy as error:
-            busy = error.active
-        except CampaignError as error:
-            form.add_error(None, str(error))
-        else:
-            return answer(
-                request, f"“{timelapse.name}” has started.", reverse("timelapse", args=[timelapse.pk])
-            )
-    status = 409 if busy else 422
-    return show(request, "camera.html", _context(row) | {"form": form, "busy": busy}, status=status)
 
 
 @page(OPERATE, "POST")

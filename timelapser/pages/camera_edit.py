@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from cameras import connection
 from cameras.models import Camera, Site
+from captures import campaign
 from media_jobs.models import MediaJob
 from media_jobs.roles import CONFIGURE
 from timelapser.pages.access import answer, is_partial, page, show
@@ -39,6 +40,8 @@ def _edit(request: HttpRequest, camera: Camera | None) -> HttpResponse:
     if not form.is_valid():
         return _show(request, form, camera, status=422)
     saved = form.save()
+    if form.has_moved:
+        campaign.reschedule_of_camera(saved, by=request.user.get_username())
     words = f"“{saved.name}” is saved." if camera else f"“{saved.name}” is added. Start its first timelapse."
     return answer(request, words, reverse("camera", args=[saved.pk]))
 

@@ -94,6 +94,8 @@ def _card(
     now: datetime,
 ) -> Card:
     timelapse = timelapses.get(camera.present_id)  # type: ignore[attr-defined] # annotated above
+    if timelapse is not None:
+        timelapse.camera = camera  # known: not to be asked for once more
     return Card(
         camera=camera,
         timelapse=timelapse,

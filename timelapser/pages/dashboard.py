@@ -12,7 +12,6 @@ from media_jobs import clock
 from media_jobs.roles import SEE
 from timelapser.pages.access import page, show, surroundings
 from timelapser.pages.cards import cards, fleet
-from timelapser.pages.status import alarms
 
 # Longer numbers are nobody's: the database cannot hold them, nor would Python read thousands of digits.
 CARD = re.compile(r"camera-([0-9]{1,18})")
@@ -21,7 +20,7 @@ CARD = re.compile(r"camera-([0-9]{1,18})")
 @page(SEE)
 def dashboard(request: HttpRequest) -> HttpResponse:
     now = clock.now()
-    context = {"cards": cards(now), "fleet": fleet(), "alarms": alarms(now)}
+    context = {"cards": cards(now), "fleet": fleet()}
     return show(request, "dashboard.html", context)
 
 
@@ -42,5 +41,5 @@ def parts(request: HttpRequest) -> HttpResponse:
     if "fleet" in asked:
         drawn.append(render_to_string("dashboard/_fleet.html", context | {"fleet": fleet()}, request=request))
     if "banner" in asked:
-        drawn.append(render_to_string("_banner.html", context | {"alarms": alarms(now)}, request=request))
+        drawn.append(render_to_string("_banner.html", context, request=request))
     return HttpResponse("".join(drawn))

@@ -1,4 +1,4 @@
-"""What operators do with a timelapse: start, pause, resume, complete, archive, capture now."""
+"""What operators do with a timelapse: start, pause, resume, complete, archive, capture now, and what goes with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from captures import campaign, ledger
+from captures import backfill, campaign, ledger
 from captures.exceptions import CampaignError
 from captures.models import Timelapse
 from media_jobs.roles import OPERATE
@@ -21,6 +21,7 @@ MOVES: dict[str, tuple[Callable[..., None], str]] = {
     "resume": (campaign.resume, "“{}” goes on."),
     "complete": (campaign.complete, "“{}” is completed."),
     "archive": (campaign.archive, "“{}” is archived."),
+    "reschedule": (campaign.reschedule, "The schedule of “{}” was calculated anew."),
 }
 
 
@@ -45,6 +46,26 @@ def capture_now(request: HttpRequest, pk: int) -> HttpResponse:
     except CampaignError as error:
         return answer(request, str(error), back(request, timelapse), is_error=True)
     return answer(request, "A picture is being taken.", back(request, timelapse))
+
+
+@page(OPERATE, "POST")
+def cancel_work(request: HttpRequest, pk: int) -> HttpResponse:
+    """Cancels what is owed, waiting and being made; what the clock owes later is not touched."""
+    timelapse = get_object_or_404(Timelapse, pk=pk)
+    count = campaign.cancel_work(timelapse, by=request.user.get_username())
+    words = f"{count} piece{'' if count == 1 else 's'} of work cancelled." if count else "There was no work."
+    return answer(request, words, back(request, timelapse))
+
+
+@page(OPERATE, "POST")
+def make_thumbnails(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks for the thumbnails that are missing; they are made when there is nothing better to do."""
+    timelapse = get_object_or_404(Timelapse, pk=pk)
+    asked = backfill.request_thumbnails(timelapse, by=request.user.get_username())
+    words = f"{asked.asked} thumbnails are being made." if asked.asked else "No thumbnail is missing."
+    if asked.left:
+        words += f" {asked.left} are left for another time: ask once more then."
+    return answer(request, words, back(request, timelapse))
 
 
 def back(request: HttpRequest, timelapse: Timelapse) -> str:

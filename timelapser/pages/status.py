@@ -7,6 +7,8 @@ from datetime import datetime
 
 from cameras.models import Camera
 from cameras.sources.errors import SourceError
+from captures import versions
+from captures.exceptions import PlanRefused
 from captures.ledger import REASONS
 from captures.models import Timelapse
 from media_jobs.models import Pulse
@@ -68,14 +70,36 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
     if timelapse.schedule_error:
         return Standing("problem", "Problem", timelapse.schedule_error)
     if timelapse.start_at and timelapse.start_at > now:
-        start = timelapse.start_at.astimezone(timelapse.zone)
-        is_today = start.date() == now.astimezone(timelapse.zone).date()
-        return Standing("planned", f"Starts at {start:%H:%M}" if is_today else f"Starts {start:%d %b, %H:%M}")
+        return Standing("planned", f"Starts {_spoken(timelapse.start_at, timelapse, now)}")
     if camera.health == Camera.Health.OFFLINE:
         return Standing("offline", "Offline", camera.last_error)
     if camera.health == Camera.Health.DEGRADED:
         return Standing("recording", "Recording", f"Failing now and then: {camera.last_error}")
+    opens_at = _opens_at(timelapse, now)
+    if opens_at is not None:
+        return Standing("sleeping", f"Sleeping until {_spoken(opens_at, timelapse, now, before='')}")
     return Standing("recording", "Recording")
+
+
+def _opens_at(timelapse: Timelapse, now: datetime) -> datetime | None:
+    """When the next window opens; None inside of one, and where none is known."""
+    try:
+        timetable = versions.timetable_of(timelapse, now)
+    except PlanRefused:
+        return None
+    if timetable.closed_because(now) is None:
+        return None
+    period = timetable.open_period(now)
+    return period[0] if period else None
+
+
+def _spoken(moment: datetime, timelapse: Timelapse, now: datetime, *, before: str = "at ") -> str:
+    """The local time, with its day unless that is today."""
+    local = moment.astimezone(timelapse.zone)
+    days = (local.date() - now.astimezone(timelapse.zone).date()).days
+    if days == 0:
+        return f"{before}{local:%H:%M}"
+    return f"tomorrow, {local:%H:%M}" if days == 1 else f"{local:%d %b, %H:%M}"
 
 
 def alarms(now: datetime) -> list[Alarm]:

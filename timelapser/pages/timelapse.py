@@ -1,9 +1,10 @@
-"""One timelapse: its film, its pictures, how today was kept, what is being done."""
+"""One timelapse: its film, its pictures, how it was kept, what is being done, what was decided."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -11,39 +12,34 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from captures import coverage
-from captures.models import Capture, Timelapse
+from captures.models import Capture, Schedule, Timelapse
 from media_jobs import clock
-from media_jobs.models import MediaJob
+from media_jobs.models import Decision, MediaJob
 from media_jobs.roles import SEE
 from timelapser.pages.access import page, show, show_parts
+from timelapser.pages.audit import decisions_of
 from timelapser.pages.cards import Card, day_number_of
 from timelapser.pages.forms import RenderForm
+from timelapser.pages.kept import Kept, Wish
 from timelapser.pages.pictures import newest
-from timelapser.pages.status import standing_of, standing_of_timelapse, words_for
+from timelapser.pages.status import standing_of, standing_of_timelapse
 from videos.models import Video
 from videos.rendering import RENDER
 
 PARTS = {
     "state": "timelapse/_state.html",
-    "today": "timelapse/_today.html",
+    "calendar": "timelapse/_calendar.html",
+    "day": "timelapse/_day.html",
     "film": "timelapse/_film.html",
     "films": "timelapse/_films.html",
     "jobs": "timelapse/_jobs.html",
+    "decisions": "timelapse/_decisions.html",
+    "versions": "timelapse/_versions.html",
 }
+SHOWN_VERSIONS = 20
+SHOWN_DECISIONS = 8
 ENDED_JOBS = 5
 QUIET_FOR = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A stretch of the coverage bar; `start` and `width` in per cent."""
-
-    state: str
-    label: str
-    count: int
-    start: float
-    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +55,12 @@ class JobRow:
 class TimelapsePage:
     """What the page shows, each thing read when a template asks for it."""
 
-    def __init__(self, timelapse: Timelapse, now: datetime, *, film_id: str = "") -> None:
+    def __init__(self, timelapse: Timelapse, now: datetime, query: Mapping[str, str] | None = None) -> None:
+        """`query` says which film, month, day and instant somebody wants to see."""
         self.timelapse = timelapse
         self.now = now
-        self._film_id = film_id
+        self._film_id = (query or {}).get("film", "")
+        self._wish = Wish.of(query or {}, timelapse.zone)
 
     @cached_property
     def card(self) -> Card:
@@ -93,37 +91,17 @@ class TimelapsePage:
         return next(iter([*asked, *following, *ready]), None)
 
     @cached_property
-    def day(self) -> tuple[datetime, datetime]:
-        """The local day that is shown: today, or the last one of a timelapse that has ended."""
-        zone = self.timelapse.zone
-        moment = min(self.now, self.timelapse.completed_at or self.now).astimezone(zone)
-        start = datetime.combine(moment.date(), time(), tzinfo=zone)
-        return start, datetime.combine(moment.date() + timedelta(days=1), time(), tzinfo=zone)
+    def kept(self) -> Kept:
+        return Kept(self.timelapse, self.now, self._wish)
 
     @cached_property
-    def coverage(self) -> coverage.Coverage:
-        return coverage.coverage(self.timelapse, *self.day)
+    def versions(self) -> list[Schedule]:
+        """The schedules it had, newest first."""
+        return list(self.timelapse.schedules.order_by("-from_at", "-pk")[:SHOWN_VERSIONS])
 
     @cached_property
-    def bars(self) -> list[Bar]:
-        coverage = self.coverage
-        rows = [
-            ("stored", "stored", coverage.stored),
-            ("failed", "failed", coverage.failed),
-            ("missed", "missed", coverage.missed),
-            ("skipped", "skipped", coverage.skipped),
-            ("pending", "on their way", coverage.pending),
-        ]
-        bars, start = [], 0.0
-        for state, label, count in rows:
-            width = 100 * count / coverage.owed_total if coverage.owed_total else 0.0
-            bars.append(Bar(state, label, count, round(start, 3), round(width, 3)))
-            start += width
-        return bars
-
-    @cached_property
-    def reasons(self) -> list[tuple[int, str]]:
-        return [(count, words_for(reason)) for reason, count in self.coverage.reasons.items()]
+    def decisions(self) -> list[Decision]:
+        return decisions_of(self.timelapse, SHOWN_DECISIONS)
 
     @cached_property
     def jobs(self) -> list[JobRow]:
@@ -173,13 +151,13 @@ def _job_row(job: MediaJob, now: datetime) -> JobRow:
 @page(SEE)
 def timelapse(request: HttpRequest, pk: int) -> HttpResponse:
     row = _row(pk)
-    seen = TimelapsePage(row, clock.now(), film_id=request.GET.get("film", ""))
+    seen = TimelapsePage(row, clock.now(), request.GET)
     return show(request, "timelapse.html", context_of(seen) | {"form": RenderForm(timelapse=row)})
 
 
 @page(SEE)
 def parts(request: HttpRequest, pk: int) -> HttpResponse:
-    seen = TimelapsePage(_row(pk), clock.now(), film_id=request.GET.get("film", ""))
+    seen = TimelapsePage(_row(pk), clock.now(), request.GET)
     return show_parts(request, PARTS, context_of(seen))
 
 
