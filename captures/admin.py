@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from zoneinfo import available_timezones
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
@@ -16,9 +14,8 @@ from unfold.decorators import display
 
 from cameras.admin import CameraAdmin
 from cameras.models import Camera
-from captures import campaign, ledger
+from captures import backfill, campaign, ledger, plan_form
 from captures.exceptions import CampaignError, NotRunning
-from captures.intervalometer import Plan, PlanError
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs.admin import EvidenceAdmin, picture, tell
 
@@ -72,33 +69,6 @@ class CameraWithPicturesAdmin(CameraAdmin):
         tell(self, request, asked, "Pictures asked for", refused)
 
 
-class TimelapseForm(forms.ModelForm):
-    class Meta:
-        model = Timelapse
-        exclude: list[str] = []
-
-    def clean_plan(self) -> dict[str, Any]:
-        try:
-            return Plan.from_document(self.cleaned_data["plan"]).to_document()
-        except PlanError as error:
-            raise forms.ValidationError(
-                [f"{path}: {words}" for path, words in error.problems.items()]
-            ) from None
-
-    def clean_time_zone(self) -> str:
-        name: str = self.cleaned_data["time_zone"]
-        if name not in available_timezones():
-            raise forms.ValidationError("This is no time zone; write it like Europe/Berlin.")
-        return name
-
-    def clean(self) -> dict[str, Any]:
-        values: dict[str, Any] = super().clean() or self.cleaned_data
-        start_at = values.get("start_at", self.instance.start_at)
-        if start_at and values.get("end_at") and values["end_at"] <= start_at:
-            self.add_error("end_at", "The end must lie after the start.")
-        return values
-
-
 class ScheduleInline(TabularInline):
     model = Schedule
     extra = 0
@@ -116,7 +86,7 @@ class ScheduleInline(TabularInline):
 
 @admin.register(Timelapse)
 class TimelapseAdmin(ModelAdmin):
-    form = TimelapseForm
+    form = plan_form.TimelapseForm
     list_display = [
         "newest_picture",
         "name",
@@ -134,7 +104,16 @@ class TimelapseAdmin(ModelAdmin):
     search_fields = ["name", "camera__name"]
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
-    actions = ["start", "start_completing", "pause", "resume", "complete"]
+    actions = [
+        "start",
+        "start_completing",
+        "pause",
+        "resume",
+        "complete",
+        "reschedule",
+        "cancel_work",
+        "make_thumbnails",
+    ]
     autocomplete_fields = ["camera"]
     inlines = [ScheduleInline]
     evidence = [
@@ -151,7 +130,17 @@ class TimelapseAdmin(ModelAdmin):
         (None, {"fields": ["camera", "name"]}),
         (
             "When",
-            {"fields": ["plan", "start_at", "end_at", "stop_after_days", "stop_after_captures", "time_zone"]},
+            {
+                "fields": [
+                    "plan",
+                    "start_at",
+                    "end_at",
+                    "stop_after_days",
+                    "stop_after_captures",
+                    "time_zone",
+                    "preview",
+                ]
+            },
         ),
         ("What became of it", {"fields": evidence}),
     ]
@@ -165,8 +154,12 @@ class TimelapseAdmin(ModelAdmin):
         pk = timelapse.latest_capture_id
         return picture(reverse("capture-picture", args=[pk, "thumbnail"])) if pk else "-"
 
+    @display(description="what comes")
+    def preview(self, timelapse: Timelapse) -> str:
+        return plan_form.preview(timelapse)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Timelapse | None = None) -> list[str]:
-        fixed = list(self.evidence)
+        fixed = [*self.evidence, "preview"]
         if obj is not None:
             fixed.append("camera")
             if obj.state != Timelapse.State.CREATED:
@@ -213,6 +206,26 @@ class TimelapseAdmin(ModelAdmin):
     def complete(self, request: HttpRequest, timelapses: QuerySet[Timelapse]) -> None:
         self._move(request, timelapses, campaign.complete, "Completed")
 
+    @admin.action(description="Calculate the schedule anew", permissions=["change"])
+    def reschedule(self, request: HttpRequest, timelapses: QuerySet[Timelapse]) -> None:
+        self._move(request, timelapses, campaign.reschedule, "Calculated anew")
+
+    @admin.action(description="Cancel what is owed, waits and runs", permissions=["change"])
+    def cancel_work(self, request: HttpRequest, timelapses: QuerySet[Timelapse]) -> None:
+        by = request.user.get_username()
+        cancelled = sum(campaign.cancel_work(timelapse, by=by) for timelapse in timelapses)
+        self.message_user(request, f"Captures and jobs cancelled: {cancelled}.", messages.SUCCESS)
+
+    @admin.action(description="Make missing thumbnails", permissions=["change"])
+    def make_thumbnails(self, request: HttpRequest, timelapses: QuerySet[Timelapse]) -> None:
+        by = request.user.get_username()
+        asked = [backfill.request_thumbnails(timelapse, by=by) for timelapse in timelapses]
+        words = f"Thumbnails asked for: {sum(one.asked for one in asked)}."
+        left = sum(one.left for one in asked)
+        self.message_user(
+            request, f"{words} Left for another time: {left}." if left else words, messages.SUCCESS
+        )
+
     def _move(
         self,
         request: HttpRequest,
@@ -252,16 +265,18 @@ class CaptureAdmin(EvidenceAdmin):
         "timelapse",
         "shown_state",
         "reason",
+        "rule",
         "lateness_ms",
         "duration_ms",
         "bytes",
         "origin",
+        "requested_by",
         "day_number",
     ]
     list_display_links = ["slot"]
     list_select_related = ["timelapse"]
     list_filter = ["state", ReasonFilter, "origin", "timelapse"]
-    search_fields = ["timelapse__name", "checksum"]
+    search_fields = ["timelapse__name", "checksum", "correlation_id"]
     # By number, which is the order in which slots were planned: the slot alone has no index of its own.
     ordering = ["-id"]
     readonly_fields = ["full_picture"]

@@ -1,5 +1,6 @@
 """The admin: every page opens, costs the same for few rows as for many, keeps secrets, and its actions act."""
 
+import html
 import json
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from cameras.models import Camera, Site
 from captures import campaign, versions
 from captures.intervalometer import every
 from captures.models import Capture, Gap, Schedule, Timelapse
+from media_jobs import clock
 from media_jobs.models import Event, MediaJob, Pulse, Run
 from tests.factories import (
     NOON,
@@ -288,24 +290,127 @@ def test_actions_on_timelapses_move_them_and_say_what_is_refused(browser):
 def test_saving_a_running_timelapse_reschedules_it(browser):
     timelapse = make_timelapse(interval_s=60)
     campaign.start(timelapse, by="ada")
-    inline = {"schedules-TOTAL_FORMS": "0", "schedules-INITIAL_FORMS": "0"}
 
-    answer = browser.post(
-        url(Timelapse, "change", timelapse.pk),
-        {
-            "name": "Faster",
-            "plan": json.dumps(every(10)),
-            "time_zone": "UTC",
-            "end_at_0": "",
-            "end_at_1": "",
-            **inline,
-        },
-    )
+    answer = change(browser, timelapse, name="Faster", plan=json.dumps(every(10)))
 
     assert answer.status_code == 302
     timelapse.refresh_from_db()
     assert (timelapse.name, timelapse.words, timelapse.state) == ("Faster", "every 10 s", "running")
     assert [version.words for version in timelapse.schedules.all()] == ["every 60 s", "every 10 s"]
+
+
+def change(browser, timelapse, **fields):
+    """The admin's form of a timelapse as it is, with other fields."""
+    end = timelapse.end_at
+    values = {
+        "name": timelapse.name,
+        "plan": json.dumps(timelapse.plan),
+        "time_zone": timelapse.time_zone,
+        "start_at_0": "",
+        "start_at_1": "",
+        "end_at_0": f"{end:%Y-%m-%d}" if end else "",
+        "end_at_1": f"{end:%H:%M:%S}" if end else "",
+        "schedules-TOTAL_FORMS": "0",
+        "schedules-INITIAL_FORMS": "0",
+    }
+    return browser.post(url(Timelapse, "change", timelapse.pk), values | fields)
+
+
+def test_the_page_of_a_timelapse_shows_the_next_20_slots(browser):
+    timelapse = make_timelapse(interval_s=3600, is_on_the_clock=True, time_zone="Europe/Berlin")
+    now = clock.now().astimezone(timelapse.zone)
+    nineteenth = (now + timedelta(hours=19)).replace(minute=0, second=0)
+
+    page = browser.get(url(Timelapse, "change", timelapse.pk)).content.decode()
+
+    assert page.count("every 1 h on the clock</li>") == 20
+    assert f"{nineteenth:%Y-%m-%d %H:%M:%S}" in page
+    assert "24 pictures a day." in page
+
+
+def test_a_change_is_previewed_with_its_reasons_before_it_is_saved(browser):
+    timelapse = make_timelapse(interval_s=3600)
+    night = every(600) | {"window": {"kind": "clock", "start": "22:00", "end": "22:59"}}
+
+    answer = change(browser, timelapse, plan=json.dumps(night), _preview="1")
+    page = answer.content.decode()
+
+    assert answer.status_code == 200
+    assert page.count("every 10 min</li>") == 20
+    assert "Nothing is saved yet" in page
+    assert " slots are left out. " in page
+    timelapse.refresh_from_db()
+    assert timelapse.plan == every(3600)
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        ("{", "valid JSON"),
+        ("[1]", "A plan must be an object."),
+        ('{"rules": [{"kind": "interval", "every_s": 0}]}', "rules.0.every_s: This must be a whole number"),
+        ('{"rules": [{"kind": "sun", "event": "noon"}]}', "needs a place"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_not_saved(browser, plan, words):
+    timelapse = make_timelapse(interval_s=3600)
+
+    answer = change(browser, timelapse, plan=plan)
+
+    assert answer.status_code == 200
+    assert words in html.unescape(answer.content.decode())
+    timelapse.refresh_from_db()
+    assert timelapse.plan == every(3600)
+
+
+def test_a_new_timelapse_is_previewed_and_made(browser):
+    camera = make_camera()
+    values = {
+        "camera": camera.pk,
+        "name": "New",
+        "plan": json.dumps(every(900)),
+        "time_zone": "UTC",
+        "schedules-TOTAL_FORMS": "0",
+        "schedules-INITIAL_FORMS": "0",
+    }
+
+    seen = browser.post(url(Timelapse, "add"), values | {"_preview": "1"})
+    assert seen.content.decode().count("every 15 min</li>") == 20
+    assert not Timelapse.objects.exists()
+
+    assert browser.post(url(Timelapse, "add"), values).status_code == 302
+    assert Timelapse.objects.get().plan == every(900)
+
+
+def test_schedules_that_were_are_shown_in_words(browser):
+    timelapse = make_timelapse(interval_s=60)
+    campaign.start(timelapse, by="ada")
+    campaign.change(timelapse, by="ada", plan=every(10))
+
+    page = browser.get(url(Schedule, "changelist")).content.decode()
+
+    assert "every 60 s" in page
+    assert "every 10 s" in page
+
+
+def test_actions_on_timelapses_calculate_anew_cancel_and_ask_for_thumbnails(browser):
+    timelapse = make_timelapse(interval_s=60)
+    campaign.start(timelapse, by="ada")
+    make_stored_capture(timelapse=timelapse)
+    owed = make_capture(timelapse=timelapse)
+
+    asked = act(browser, Timelapse, "make_thumbnails", timelapse)
+    anew = act(browser, Timelapse, "reschedule", timelapse, make_timelapse(name="Idle"))
+    cancelled = act(browser, Timelapse, "cancel_work", timelapse)
+
+    assert asked == ["Thumbnails asked for: 1."]
+    assert anew[0] == "Calculated anew: 1."
+    assert anew[1].startswith("Idle: ")
+    assert timelapse.schedules.count() == 2
+    assert cancelled == ["Captures and jobs cancelled: 2."]
+    owed.refresh_from_db()
+    assert (owed.state, owed.reason) == ("skipped", "cancelled")
+    assert MediaJob.objects.get().state == "cancelled"
 
 
 def test_actions_on_films_render_cancel_and_delete_them_with_their_files(browser):
