@@ -145,6 +145,33 @@ def test_an_overnight_window_belongs_to_the_day_on_which_it_opened():
     assert slots == ["Mon 22:00", "Tue 00:00", "Tue 02:00"]
 
 
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Etc/GMT+12", "Pacific/Kiritimati"])
+def test_a_window_of_nearly_a_day_is_open_on_three_days_of_utc(zone):
+    plan = every(3600) | {
+        "window": {"kind": "clock", "start": "22:00", "end": "21:00"},
+        "weekdays": [1, 3, 5],
+    }
+    table = timetable(plan, zone=zone, start=NOON)
+
+    assert list(table.between(NOON, NOON + 8 * DAY)) == owed(table.to_document(), NOON, NOON + 8 * DAY)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Etc/GMT+12"])
+@pytest.mark.parametrize("longitude", [-179.5, 0, 90, 179.5])
+@pytest.mark.parametrize("offsets", [(-720, -700), (700, 720), (-720, -360), (0, 0)])
+def test_the_sun_of_a_place_far_from_its_time_zone(zone, longitude, offsets):
+    start, end = offsets
+    rules = [
+        {"kind": "interval", "every_s": 1200},
+        {"kind": "sun", "event": "sunset", "offset_min": end, "window": {"kind": "none"}},
+        {"kind": "sun", "event": "dawn", "offset_min": start, "window": {"kind": "none"}},
+    ]
+    plan = {"rules": rules, "window": {"kind": "sun", "start_offset_min": start, "end_offset_min": end}}
+    table = timetable(plan, zone=zone, place=Place(10, longitude), start=NOON)
+
+    assert list(table.between(NOON, NOON + 3 * DAY)) == owed(table.to_document(), NOON, NOON + 3 * DAY)
+
+
 def test_a_rule_with_a_window_of_its_own_ignores_that_of_the_plan():
     plan = {
         "rules": [
@@ -311,6 +338,26 @@ def test_why_it_is_closed(plan, moment, code, words):
     reason = table.closed_because(datetime.fromisoformat(f"2026-{moment}+00:00"))
 
     assert (reason.code, reason.words) == (code, words)
+
+
+def test_the_reason_at_the_instant_after_a_night_is_that_the_sun_is_up():
+    table = timetable(every(60) | {"window": LOW_SUN}, place=Place(51, 0), start=NOON)
+
+    _, closes = table.open_period(NOON)
+
+    assert table.closed_because(closes) is None
+    assert table.closed_because(closes + TICK).code == "sun_is_up"
+
+
+def test_no_day_of_the_sun_is_lost_as_the_clock_is_changed_at_the_other_end_of_the_world():
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    plan = {"rules": [{"kind": "sun", "event": "noon"}], "window": {"kind": "sun"}}
+
+    slots = timetable(plan, zone="Pacific/Auckland", place=Place(51, 0), start=start).between(
+        start, start + 90 * DAY
+    )
+
+    assert len(list(slots)) == 90
 
 
 def test_forecast_merges_what_is_left_out_by_reason():

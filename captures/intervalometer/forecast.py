@@ -74,7 +74,7 @@ def _closed(lane: Lane, start: datetime, end: datetime) -> Iterator[LeftOut]:
 def _without_event(lane: Lane, instants: SunInstants, start: datetime, end: datetime) -> Iterator[LeftOut]:
     reason = Reason("no_sun_event", f"There is no {instants.event} on this day.")
     for from_at, until_at in instants.missing(start, end):
-        yield LeftOut(from_at, until_at, 1, reason, lane.rule.words)
+        yield LeftOut(max(start, from_at), min(end, until_at), 1, reason, lane.rule.words)
 
 
 def _natural(border: datetime) -> datetime:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
 from captures.intervalometer import cron, sun
 from captures.intervalometer.rules import CronRule, SunRule, TimesRule
-from captures.intervalometer.wall import DAY, LocalClock, Readings, WallInstants
+from captures.intervalometer.wall import LocalClock, Readings, WallInstants
 
-_REACH = 3  # an event of the sun, moved by half a day, lies no more days away from its own
 _TICK = timedelta(microseconds=1)
 
 
@@ -34,23 +33,22 @@ class Instants(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SunInstants:
-    """An event of the sun, each local day, moved by minutes; the days that do not have it are left out."""
+    """An event of the sun, each solar day, moved by minutes; the days that do not have it are left out."""
 
     event: str
     offset: timedelta
-    clock: LocalClock
     place: sun.Place
 
     def first_from(self, moment: datetime, until: datetime) -> datetime | None:
         return next(self.between(moment, until), None)
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        before = None
-        for day in self._days(start, end):
-            found = self.on(day)
-            if found is not None and start <= found < end and found != before:
-                yield found
-                before = found
+        first = sun.number_at(self.place, start - self.offset) - 1
+        last = sun.number_at(self.place, end - self.offset) + 1
+        for number in range(first, last + 1):
+            at_s = _event_s(self.event, self.place, number)
+            if at_s is not None and start <= sun.moment(at_s) + self.offset < end:
+                yield sun.moment(at_s) + self.offset
 
     def count(self, start: datetime, end: datetime) -> int:
         return sum(1 for _ in self.between(start, end))
@@ -58,23 +56,11 @@ class SunInstants:
     def holds(self, moment: datetime) -> bool:
         return self.first_from(moment, moment + _TICK) is not None
 
-    def on(self, day: date) -> datetime | None:
-        """The instant that belongs to a local day."""
-        at_s = _event_s(self.event, self.place, self.clock, day)
-        return None if at_s is None else sun.moment(at_s) + self.offset
-
     def missing(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-        """The local days in [start, end), as instants from and until, on which there is no such event."""
-        day, last = self.clock.day_of(start), self.clock.day_of(end - _TICK)
-        while day <= last:
-            if self.on(day) is None:
-                noon = self.clock.noon(day)
-                yield max(start, noon - DAY / 2), min(end, noon + DAY / 2)
-            day += DAY
-
-    def _days(self, start: datetime, end: datetime) -> Iterator[date]:
-        first, last = start.toordinal() - _REACH, end.toordinal() + _REACH
-        return map(date.fromordinal, range(first, last + 1))
+        """The solar days, as instants from and until, with their noon in [start, end) and without such an event."""
+        for day in sun.days_with_noon_in(self.place, start, end):
+            if _event_s(self.event, self.place, day.number) is None:
+                yield sun.moment(day.midnight_s), sun.moment(day.next_midnight_s)
 
 
 def wall_instants(rule: CronRule | TimesRule, clock: LocalClock) -> WallInstants:
@@ -93,12 +79,12 @@ def instants_of(
     if not isinstance(rule, SunRule):
         return wall_instants(rule, clock)
     assert place is not None  # noqa: S101 (Timetable.of has refused plans without)
-    return SunInstants(rule.event, timedelta(minutes=rule.offset_min), clock, place)
+    return SunInstants(rule.event, timedelta(minutes=rule.offset_min), place)
 
 
 @lru_cache(maxsize=4096)
-def _event_s(event: str, place: sun.Place, clock: LocalClock, local_day: date) -> int | None:
-    day = sun.solar_day(place, clock.noon(local_day))
+def _event_s(event: str, place: sun.Place, number: int) -> int | None:
+    day = sun.solar_day(place, number)
     match event:
         case "dawn":
             return day.rises_at(sun.DAWN_DEG)

@@ -137,20 +137,13 @@ class Openings:
             case ClockWindow(start=start, end=end) if start != end:
                 closes = datetime.combine(day + (DAY if start > end else timedelta()), end)
                 yield from self.clock.spans(datetime.combine(day, start), closes + TICK)
-            case SunWindow(start_offset_min=opens, end_offset_min=closes):
-                yield from _by_day(self._solar(day), opens, closes)
-            case AltitudeWindow(at_least_deg=None, at_most_deg=at_most):
-                tomorrow = self._solar(day + DAY)
-                yield from _halves(None, at_most, self._solar(day).evening, tomorrow.morning)
-            case AltitudeWindow(at_least_deg=at_least, at_most_deg=at_most):
-                solar = self._solar(day)
-                yield from _halves(at_least, at_most, solar.morning, solar.evening)
+            case SunWindow() | AltitudeWindow():
+                assert self.place is not None  # noqa: S101 (Timetable.of has refused plans without)
+                for local in self.clock.spans(midnight, midnight + DAY):
+                    for solar in sun.days_with_noon_in(self.place, *local):
+                        yield from _by_sun(self.window, solar)
             case _:
                 yield from self.clock.spans(midnight, midnight + DAY)
-
-    def _solar(self, day: date) -> sun.SolarDay:
-        assert self.place is not None  # noqa: S101 (Timetable.of has refused plans without)
-        return sun.solar_day(self.place, self.clock.noon(day))
 
     def _left_out(self, day: date) -> Reason | None:
         for first, last in self.blackouts:
@@ -165,16 +158,14 @@ class Openings:
 
     def _window_reason(self, moment: datetime) -> Reason:
         match self.window:
-            case SunWindow():
-                solar = self._solar(self.clock.day_of(moment))
-                if sun.altitude(solar.place, solar.noon_s) < sun.SUNRISE_DEG:
+            case SunWindow() if self.place is not None:
+                solar = sun.solar_day(self.place, sun.number_at(self.place, moment))
+                if sun.altitude(self.place, solar.noon_s) < sun.SUNRISE_DEG:
                     return Reason("polar_night", "The sun does not rise on this day.")
                 return Reason("sun_is_down", f"Outside {self.window.words}.")
-            case AltitudeWindow(at_most_deg=at_most) if at_most is not None:
-                if (
-                    self.place is not None
-                    and sun.altitude(self.place, sun.unix_s(moment - TICK) + 1) > at_most
-                ):
+            case AltitudeWindow(at_most_deg=at_most) if at_most is not None and self.place is not None:
+                next_second = sun.unix_s(moment - TICK) + 1  # the one of the closing instant is still inside
+                if sun.altitude(self.place, next_second) > at_most:
                     return Reason("sun_is_up", f"The sun is higher than {at_most:g}°.")
                 return Reason("sun_is_down", f"Only {self.window.words}.")
             case AltitudeWindow(at_least_deg=at_least):
@@ -195,6 +186,16 @@ def merged(spans: list[Span]) -> Iterator[Span]:
             end = until_at
     if start is not None and end is not None:
         yield start, end
+
+
+def _by_sun(window: SunWindow | AltitudeWindow, day: sun.SolarDay) -> Iterator[Span]:
+    """The window that belongs to a solar day; that of the dark is the night that follows."""
+    if isinstance(window, SunWindow):
+        yield from _by_day(day, window.start_offset_min, window.end_offset_min)
+    elif window.at_least_deg is None:
+        yield from _halves(None, window.at_most_deg, day.evening, day.following.morning)
+    else:
+        yield from _halves(window.at_least_deg, window.at_most_deg, day.morning, day.evening)
 
 
 def _by_day(day: sun.SolarDay, opens_min: int, closes_min: int) -> Iterator[Span]:

@@ -7,10 +7,11 @@ some seconds of sunrise at the equator and some minutes where the sun only graze
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from math import asin, atan2, cos, degrees, radians, sin
+from math import asin, atan2, cos, degrees, floor, radians, sin
 
 SUNRISE_DEG = -0.833  # refraction at the horizon 34' and half of the sun's disc 16' (Meeus, chapter 15)
 DAWN_DEG = -6.0  # civil twilight
@@ -65,9 +66,14 @@ class SolarDay:
     """From solar midnight over noon to the next midnight, in seconds of Unix time."""
 
     place: Place
+    number: int
     midnight_s: int
     noon_s: int
     next_midnight_s: int
+
+    @property
+    def following(self) -> SolarDay:
+        return solar_day(self.place, self.number + 1)
 
     @property
     def morning(self) -> Half:
@@ -88,13 +94,24 @@ class SolarDay:
         return None if found is None or found[1] == self.next_midnight_s - 1 else found[1]
 
 
-@lru_cache(maxsize=1024)
-def solar_day(place: Place, noon_near: datetime) -> SolarDay:
-    """The day whose solar noon is the nearest to that instant. Neighbouring days share their midnight."""
-    mean_noon_s = _DAY_S / 2 - place.longitude * _S_PER_DEG
-    number = round((unix_s(noon_near) - mean_noon_s) / _DAY_S)
-    before, noon, after = (_noon(place, (number + step) * _DAY_S + mean_noon_s) for step in (-1, 0, 1))
-    return SolarDay(place, (before + noon) // 2, noon, (noon + after) // 2)
+@lru_cache(maxsize=4096)
+def solar_day(place: Place, number: int) -> SolarDay:
+    """The days are numbered; neighbours share their midnight."""
+    before, noon, after = (_noon(place, number + step) for step in (-1, 0, 1))
+    return SolarDay(place, number, (before + noon) // 2, noon, (noon + after) // 2)
+
+
+def number_at(place: Place, instant: datetime) -> int:
+    """The number of the solar day around `instant`, or, next to a solar midnight, that of its neighbour."""
+    return floor((unix_s(instant) + place.longitude * _S_PER_DEG) / _DAY_S)
+
+
+def days_with_noon_in(place: Place, start: datetime, end: datetime) -> Iterator[SolarDay]:
+    """The solar days whose noon lies in [start, end), in order."""
+    for number in range(number_at(place, start) - 1, number_at(place, end) + 2):
+        day = solar_day(place, number)
+        if start <= moment(day.noon_s) < end:
+            yield day
 
 
 def altitude(place: Place, at_s: float) -> float:
@@ -114,7 +131,9 @@ def unix_s(instant: datetime) -> int:
     return (instant - _EPOCH) // timedelta(seconds=1)
 
 
-def _noon(place: Place, near_s: float) -> int:
+@lru_cache(maxsize=4096)
+def _noon(place: Place, number: int) -> int:
+    near_s = (number + 0.5) * _DAY_S - place.longitude * _S_PER_DEG
     for _ in range(2):
         hour_angle = degrees(_position(place, near_s)[1])
         near_s -= ((hour_angle + 180) % 360 - 180) * _S_PER_DEG

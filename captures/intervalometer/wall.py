@@ -103,10 +103,6 @@ class LocalClock:
             if from_at < until_at:
                 yield from_at, until_at
 
-    def noon(self, day: date) -> datetime:
-        """The instant at which the clock shows 12:00, or would, on that day."""
-        return datetime.combine(day, time(12), tzinfo=self.zone).astimezone(UTC)
-
 
 @dataclass(frozen=True, slots=True)
 class Readings:
