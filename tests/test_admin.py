@@ -347,7 +347,7 @@ def test_a_change_is_previewed_with_its_reasons_before_it_is_saved(browser):
     ("plan", "words"),
     [
         ("{", "valid JSON"),
-        ("[1]", "A plan must be an object."),
+        ("[1]", "must be an object."),
         ('{"rules": [{"kind": "interval", "every_s": 0}]}', "rules.0.every_s: This must be a whole number"),
         ('{"rules": [{"kind": "sun", "event": "noon"}]}', "needs a place"),
     ],
