@@ -163,7 +163,6 @@ def _request(*, key: str, topic: str, title: str, args: dict[str, Any], by: str,
         args=args,
         requested_by=by,
         priority=MediaJob.Priority.HIGH,
-        max_attempts=1,
         unit="pictures",
         queue=queue,
     )

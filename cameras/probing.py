@@ -96,7 +96,6 @@ def _record(queue: str, cameras: list[int]) -> int:
         title=f"How {len(cameras)} cameras are",
         args={"cameras": cameras},
         priority=MediaJob.Priority.LOW,
-        max_attempts=1,
         total=len(cameras),
         unit="cameras",
         is_quiet=True,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from celery import Task, shared_task
+from typing import Any
+
+from celery import shared_task
 
 from cameras import connection, probing, sites
-from media_jobs import alarms, clock, runs, tracked
+from media_jobs import alarms, clock, runs
+from media_jobs.kinds import kind
+from media_jobs.tracked import Running
 
 
-@shared_task(name="cameras.test_connection", bind=True)
-def test_connection(self: Task, job_id: str) -> None:
-    tracked.run(job_id, connection.run_test, worker=str(self.request.hostname))
+@kind("cameras.test_connection", limit_s=120)
+def test_connection(running: Running) -> dict[str, Any]:
+    return connection.run_test(running)
 
 
-@shared_task(name="cameras.ask", bind=True)
-def ask(self: Task, job_id: str) -> None:
-    tracked.run(job_id, probing.ask, worker=str(self.request.hostname))
+@kind("cameras.ask", limit_s=120)
+def ask(running: Running) -> dict[str, Any]:
+    return probing.ask(running)
 
 
 @shared_task(name="cameras.probe")

@@ -25,7 +25,7 @@ def make(running: Running) -> dict[str, Any]:
         raise WorkFailed(str(error), code="broken_picture") from error
     except OSError as error:
         raise WorkFailed(
-            f"The picture's file cannot be read: {error.strerror}.", code="file_missing", retry_in_s=30
+            f"The picture's file cannot be read: {error.strerror}.", code="file_missing", is_passing=True
         ) from error
     thumbnail = derived_name(capture, "thumbnails", f"{capture.pk}.jpg")
     small = derived_name(capture, "smalls", f"{capture.pk}.jpg")

@@ -8,7 +8,9 @@ from celery import Task, shared_task
 from celery.signals import worker_ready
 
 from captures import campaign, dispatch, settlement
-from media_jobs import clock, runs, tracked
+from media_jobs import clock, runs
+from media_jobs.kinds import kind
+from media_jobs.tracked import Running
 
 
 @shared_task(name="captures.plan")
@@ -38,11 +40,11 @@ def account() -> runs.Result:
     return {"missed": settlement.account()}
 
 
-@shared_task(name="captures.make_thumbnails", bind=True, soft_time_limit=45, time_limit=60)
-def make_thumbnails(self: Task, job_id: str) -> None:
+@kind("captures.make_thumbnails", retries_s=(30, 120, 300), limit_s=60)
+def make_thumbnails(running: Running) -> dict[str, Any]:
     from captures import derivatives  # slow import: pixels, for the thumbnail pool only
 
-    tracked.run(job_id, derivatives.make, worker=str(self.request.hostname))
+    return derivatives.make(running)
 
 
 @worker_ready.connect

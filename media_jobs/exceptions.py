@@ -1,9 +1,11 @@
 """What work can end with, and the codes that stand for it.
 
 JobError
-├── WorkFailed          the work says why; retry_in_s says whether trying again can help
+├── WorkFailed          the work says why; is_passing says whether trying again can help
 ├── WorkCancelled       somebody asked for it to stop
 ├── WaitForOthers       to be claimed again once other jobs have ended
+├── UnknownKind         recorded by a release that knows more kinds of work
+├── TooManyWaiting      not let in: enough of its kind wait already
 └── StorageError        what a disk answers
     ├── StorageFull
     └── StorageUnwritable
@@ -28,12 +30,12 @@ class JobError(Exception):
 
 
 class WorkFailed(JobError):
-    """The work cannot be done."""
+    """The work cannot be done. `is_passing`: trying again later can help; when, the kind says."""
 
-    def __init__(self, message: str, *, code: str = "failed", retry_in_s: float | None = None) -> None:
+    def __init__(self, message: str, *, code: str = "failed", is_passing: bool = False) -> None:
         super().__init__(message)
         self.code = code
-        self.retry_in_s = retry_in_s
+        self.is_passing = is_passing
 
 
 class WorkCancelled(JobError):
@@ -50,6 +52,22 @@ class WaitForOthers(JobError):
     def __init__(self, jobs: Sequence[MediaJob]) -> None:
         super().__init__()
         self.jobs = jobs
+
+
+class UnknownKind(JobError):
+    """A job of a kind that this release does not know."""
+
+    code = "unknown_kind"
+
+
+class TooManyWaiting(JobError):
+    """Enough of this kind of work is waiting already; try again later."""
+
+    code = "too_many_waiting"
+
+    def __init__(self, message: str, *, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait  # seconds; the API's Retry-After
 
 
 class StorageError(JobError):

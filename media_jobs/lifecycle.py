@@ -7,98 +7,44 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
-from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db import transaction
+from django.db.models import F, Q, Sum
 
-from media_jobs import clock, outbox
-from media_jobs.events import EventType, emit, hint, job_event, job_payload
+from media_jobs import clock, kinds, outbox, statements
+from media_jobs.events import EventType, hint, job_payload
 from media_jobs.models import MediaJob
+from media_jobs.wishes import Recorded, Wish, hasten_needs, mark_of, record, record_many, retry, tell
+
+__all__ = [
+    "Recorded",
+    "Wish",
+    "record",
+    "record_many",
+    "retry",
+]  # the door for the apps: wishes begin here, too
 
 LEASE = timedelta(seconds=60)
+MOST_LOSSES = 3  # a job whose worker went away so often is taken for what ended it
+POISON = "poison"
 SEALED = "sealed_"  # arguments named like this do not outlive the work: rows are kept for weeks
 State = MediaJob.State
 
 
-def record(
-    task: str,
-    *,
-    key: str,
-    topic: str,
-    title: str,
-    args: dict[str, Any],
-    requested_by: str = "clock",
-    priority: int = MediaJob.Priority.MEDIUM,
-    max_attempts: int = 3,
-    total: int = 0,
-    unit: str = "frames",
-    is_quiet: bool = False,
-    queue: str = "",
-) -> tuple[MediaJob, bool]:
-    """Writes the wish for work in the caller's transaction; it is sent after the commit.
-
-    Returns the job and whether it is new: the same wish (task, key) that is active already is the same job. One that
-    was asked to stop, and whose worker has not stopped yet, is not: it gives its key away.
-    """
-    now = clock.now()
-    active = MediaJob.objects.active().filter(task=task, key=key)
-    context = structlog.contextvars.get_contextvars()
-    job = MediaJob(
-        task=task,
-        queue=queue or settings.CELERY_TASK_ROUTES[task]["queue"],
-        key=key,
-        topic=topic,
-        title=title,
-        args=args,
-        requested_by=requested_by,
-        priority=priority,
-        max_attempts=max_attempts,
-        requested_at=now,
-        run_after=now,
-        progress_total=total,
-        progress_unit=unit,
-        is_quiet=is_quiet,
-        correlation_id=str(context.get("correlation_id") or context.get("request_id") or ""),
-    )
-    while True:
-        existing = active.first()
-        if existing is not None and not existing.cancel_requested:
-            return _hasten(existing, priority), False
-        if existing is not None:
-            active.filter(pk=existing.pk).update(key=f"{key}{_mark_of(existing)}")
-            continue
-        try:
-            with transaction.atomic():
-                job.save(force_insert=True)
-            break
-        except IntegrityError:
-            continue  # somebody was quicker; theirs may even have ended by the time that we look
-    _tell(job, now)
-    outbox.send_after_commit([job])
-    return job, True
-
-
-def claim(job_id: UUID | str, *, worker: str) -> MediaJob | None:
-    """Takes the job for `worker`, or None where it is not to be had: done, taken, cancelled, not due."""
+def claim(queue: str, *, worker: str) -> MediaJob | None:
+    """Takes the best job of `queue` that is due for `worker`: by priority, turn and age. None where there is none."""
     now = clock.now()
     with transaction.atomic():
-        won = MediaJob.objects.filter(
-            pk=job_id, state=State.QUEUED, cancel_requested=False, run_after__lte=now
-        ).update(
-            state=State.RUNNING,
-            attempt=F("attempt") + 1,
-            lease_until=now + LEASE,
-            worker=worker,
-            started_at=now,
-            error="",
-            error_code="",
-        )
-        if not won:
-            return None
-        job = MediaJob.objects.get(pk=job_id)
-        _tell(job, now)
+        job = statements.claim(queue, worker=worker, now=now, lease_until=now + LEASE)
+        if job is not None:
+            tell(job, now)
     return job
+
+
+def prolong(held: Iterable[tuple[UUID, int]]) -> None:
+    """Renews the leases of jobs, given by id and attempt, that are still held."""
+    until = clock.now() + LEASE
+    for pk, attempt in held:
+        MediaJob.objects.filter(pk=pk, attempt=attempt, state=State.RUNNING).update(lease_until=until)
 
 
 def renew(job: MediaJob, *, done: int, total: int) -> bool:
@@ -128,18 +74,21 @@ def finish(job: MediaJob, result: dict[str, Any]) -> bool:
     return True
 
 
-def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = None) -> bool:
-    """running -> failed, or back to queued where trying again can help and an attempt is left.
+def fail(job: MediaJob, message: str, *, code: str, is_passing: bool = False, at_least_s: float = 0) -> bool:
+    """running -> failed, or back to queued where trying again can help and a try is left.
 
-    The next attempt is due after `retry_in_s`, twice that after the second failure, and so on.
+    The job's kind says when the next try is due, `at_least_s` that it is no sooner.
     """
-    if retry_in_s is None or job.attempt >= job.max_attempts:
+    if not is_passing or is_last_try(job):
         return _end(job, State.FAILED, error=message, error_code=code)
     now = clock.now()
+    chance = (job.pk.int >> 8 * (job.attempt % 8)) % 256 / 256
+    kind = kinds.every().get(job.task)
+    wait_s = kind.retry_in_s(job.attempt - job.lost_count, chance=chance) if kind else 0
     with transaction.atomic():
         held = _unless_cancelled(job).update(
             state=State.QUEUED,
-            run_after=now + timedelta(seconds=retry_in_s * 2 ** (job.attempt - 1)),
+            run_after=now + timedelta(seconds=max(at_least_s, wait_s)),
             sent_at=None,
             lease_until=None,
             error=message,
@@ -147,8 +96,53 @@ def fail(job: MediaJob, message: str, *, code: str, retry_in_s: float | None = N
         )
         if held:
             job.refresh_from_db()
-            _tell(job, now)
+            tell(job, now)
     return bool(held) or end_cancelled(job)
+
+
+def is_last_try(job: MediaJob) -> bool:
+    """Whether a failure now is the end. Tries that ended with their worker do not count: that is for `lose`."""
+    return job.attempt - job.lost_count >= job.max_attempts
+
+
+def lose(job: MediaJob) -> bool:
+    """running -> queued for a job whose worker has gone, at the third time -> parked: it may be what ended them.
+
+    False where the worker has given a sign of life since the job was read.
+    """
+    if job.cancel_requested:
+        return end_cancelled(job)
+    is_poison = job.lost_count + 1 >= MOST_LOSSES
+    if is_poison:
+        words = f"It was given up: {MOST_LOSSES} workers went away while they worked at it. Ask for it again to try."
+        changes: dict[str, Any] = {"state": State.PARKED, "error": words, "error_code": POISON}
+    else:
+        words = "The worker went away; another one does it again."
+        changes = {"state": State.QUEUED, "error": words, "error_code": "worker_lost"}
+    return _leave(job, **changes, lost_count=F("lost_count") + 1)
+
+
+def hand_back(job: MediaJob) -> bool:
+    """running -> queued for a job whose worker ends in order: the job is not to blame for that."""
+    return end_cancelled(job) if job.cancel_requested else _leave(job, state=State.QUEUED)
+
+
+def _leave(job: MediaJob, **changes: Any) -> bool:
+    now = clock.now()
+    ends = changes["state"] == State.PARKED
+    more = {"finished_at": now} if ends else {"run_after": now, "sent_at": now}
+    with transaction.atomic():
+        # The lease as it was read: whoever renewed it meanwhile lives.
+        silent = _unless_cancelled(job).filter(lease_until=job.lease_until)
+        if not silent.update(lease_until=None, **changes, **more):
+            return False
+        job.refresh_from_db()
+        tell(job, now)
+        if ends:
+            _after_end(job)
+        else:
+            outbox.wake_after_commit([job])
+    return True
 
 
 def hold(job: MediaJob) -> bool:
@@ -178,6 +172,8 @@ def wait(job: MediaJob, others: Sequence[MediaJob]) -> None:
         )
         if held:
             job.needs.set(others)
+            job.refresh_from_db(fields=["priority"])  # somebody may be waiting for it by now
+            hasten_needs(job)
         elif end_cancelled(job):
             _drop(others)
     if held:
@@ -191,8 +187,9 @@ def wake(job_ids: Sequence[UUID]) -> None:
     for job in MediaJob.objects.filter(pk__in=job_ids, state=State.WAITING):
         if job.needs.active().exists():
             continue
-        if MediaJob.objects.filter(pk=job.pk, state=State.WAITING).update(state=State.QUEUED, run_after=now):
-            outbox.send_after_commit([job])
+        waiting = MediaJob.objects.filter(pk=job.pk, state=State.WAITING)
+        if waiting.update(state=State.QUEUED, run_after=now, sent_at=now):
+            outbox.wake_after_commit([job])
 
 
 def cancel(job: MediaJob, *, by: str = "") -> bool:
@@ -202,49 +199,59 @@ def cancel(job: MediaJob, *, by: str = "") -> bool:
     """
     now = clock.now()
     mine = MediaJob.objects.filter(pk=job.pk)
-    words = {"error": f"Cancelled by {by}."} if by else {}
+    words = {"error": _words_of(by)} if by else {}
     with transaction.atomic():
         # Locked, so that it cannot step from running to waiting between the two questions.
-        list(mine.select_for_update().values_list("pk"))
+        list(mine.select_for_update(no_key=True).values_list("pk"))
         ended = mine.filter(state__in=[State.QUEUED, State.WAITING]).update(
             state=State.CANCELLED, cancel_requested=True, finished_at=now, **words
         )
         asked = mine.filter(state=State.RUNNING).update(cancel_requested=True, **words)
         job.refresh_from_db()
         if ended:
-            _tell(job, now)
+            tell(job, now)
             _after_end(job)
         if ended:
             _drop(job.needs.active())
     return bool(ended or asked)
 
 
-def retry(job: MediaJob, *, by: str) -> MediaJob:
-    """The same wish once more, by a person; the ended job stays as it is."""
-    again, _ = record(
-        job.task,
-        key=job.key,
-        topic=job.topic,
-        title=job.title,
-        args=job.args,
-        requested_by=by,
-        priority=MediaJob.Priority.HIGH,
-        max_attempts=job.max_attempts,
-        total=job.progress_total,
-        unit=job.progress_unit,
-        queue=job.queue,
+def cancel_all(topic: str, *, by: str = "") -> int:
+    """Cancels every active job of `topic`, and what only they waited for. Returns how many there were.
+
+    For whoever deletes a camera or a timelapse: running work is asked to stop and has stopped within two seconds; its
+    last step, which writes files or rows, asks before.
+    """
+    active = MediaJob.objects.active().filter(topic=topic, cancel_requested=False)
+    count = active.count()
+    # Those that somebody hears of, or that have to do with others, one by one; the crowd of quiet ones at once.
+    is_single = (
+        Q(is_quiet=False) | ~Q(state=State.QUEUED) | Q(needed_by__isnull=False) | Q(needs__isnull=False)
     )
-    return again
+    for job in active.filter(is_single).distinct().order_by("pk"):
+        cancel(job, by=by)
+    with transaction.atomic():
+        rows = active.filter(state=State.QUEUED).order_by("pk").select_for_update(no_key=True)
+        crowd = list(rows.values_list("pk", flat=True))
+        words = {"error": _words_of(by)} if by else {}
+        MediaJob.objects.filter(pk__in=crowd, state=State.QUEUED).update(
+            state=State.CANCELLED, cancel_requested=True, finished_at=clock.now(), **words
+        )
+    return count
+
+
+def _words_of(by: str) -> str:
+    return f"Cancelled by {by}."
 
 
 def _end(job: MediaJob, state: MediaJob.State, **fields: Any) -> bool:
     now = clock.now()
-    key = job.key.removesuffix(_mark_of(job))
+    key = job.key.removesuffix(mark_of(job.pk))
     with transaction.atomic():
         if not _held(job).update(state=state, finished_at=now, lease_until=None, key=key, **fields):
             return False
         job.refresh_from_db()
-        _tell(job, now)
+        tell(job, now)
         _after_end(job)
     return True
 
@@ -276,24 +283,12 @@ def _drop(needs: Iterable[MediaJob]) -> None:
             cancel(need)
 
 
-def _mark_of(job: MediaJob) -> str:
-    """Behind the key of a job that is to stop, so that the same wish can be active anew; it goes when the job ends."""
-    return f"#{job.pk}"
-
-
 def _held(job: MediaJob) -> Any:
     return MediaJob.objects.filter(pk=job.pk, state=State.RUNNING, attempt=job.attempt)
 
 
 def _unless_cancelled(job: MediaJob) -> Any:
     return _held(job).filter(cancel_requested=False)
-
-
-def _hasten(job: MediaJob, priority: int) -> MediaJob:
-    if priority < job.priority:
-        MediaJob.objects.filter(pk=job.pk).update(priority=priority)
-        job.priority = priority
-    return job
 
 
 def _sum_up(waiting: MediaJob, now: datetime) -> None:
@@ -306,9 +301,3 @@ def _sum_up(waiting: MediaJob, now: datetime) -> None:
     )
     waiting.progress_done = max(waiting.progress_done, done)
     hint(EventType.JOB_PROGRESS, waiting.topic, job_payload(waiting, now))
-
-
-def _tell(job: MediaJob, now: datetime) -> None:
-    if job.is_quiet:
-        return
-    emit(job_event(job), job.topic, job_payload(job, now), now=now)

@@ -103,7 +103,17 @@ class MediaJob(models.Model):
             models.Index(fields=["topic", "-requested_at"], name="media_jobs_by_topic"),
             # Not partial: SQLite cannot tell that `state IN (...)` lies within a condition of several values.
             models.Index(fields=["state", "run_after"], name="media_jobs_by_state"),
-            models.Index(fields=["queue", "state", "priority", "turn"], name="media_jobs_by_turn"),
+            # The line at each queue, and each topic's place in it: only what waits is in them.
+            models.Index(
+                fields=["queue", "priority", "turn", "requested_at"],
+                condition=Q(state="queued"),
+                name="media_jobs_line",
+            ),
+            models.Index(
+                fields=["topic", "queue", "priority", "turn"],
+                condition=Q(state="queued"),
+                name="media_jobs_turn_of_topic",
+            ),
             models.Index(fields=["correlation_id"], name="media_jobs_by_correlation"),
             models.Index(fields=["task", "key", "state"], name="media_jobs_by_wish"),
             models.Index(fields=["-requested_at"], name="media_jobs_by_request"),
@@ -177,8 +187,12 @@ class Decision(models.Model):
 
     at = models.DateTimeField()
     action = models.CharField(max_length=60)
-    rule = models.CharField(max_length=200, default="", help_text="Which rule fired; empty for a person's wish.")
-    topic = models.CharField(max_length=80, help_text="What it was decided for: camera.<id> or timelapse.<id>.")
+    rule = models.CharField(
+        max_length=200, default="", help_text="Which rule fired; empty for a person's wish."
+    )
+    topic = models.CharField(
+        max_length=80, help_text="What it was decided for: camera.<id> or timelapse.<id>."
+    )
     by = models.CharField(max_length=150, help_text="A person's login, or the clock.")
     facts = models.JSONField(default=dict)
     correlation_id = models.CharField(max_length=64, default="")

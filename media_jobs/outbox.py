@@ -1,8 +1,12 @@
-"""The door: the only module that sends work to a queue."""
+"""The door: the only module that sends work to a queue.
+
+A capture has a message of its own. A job has none: a message to its queue wakes a worker, which takes the best job that
+is due there. So a message may be lost, doubled or late, and a person's job never waits behind ten thousand messages.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,23 +14,25 @@ from uuid import UUID
 
 import structlog
 from celery import current_app
-from django.conf import settings
 from django.db import transaction
-from kombu import Connection
+from django.db.models import Count, F, Q
+from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
-from media_jobs import clock
 from media_jobs.models import MediaJob
 
+WORK = "media_jobs.work"
 SETTLE = timedelta(seconds=10)
+AT_ONCE = 100  # more messages than that are no help to the workers there are; `dispatch` sends the others
+MOST_MESSAGES = 1000  # at one queue: they wake, they need not be as many as the jobs
 
 log = structlog.get_logger(__name__)
 
 
-def send(task: str, arg: str | int, *, expires: datetime | None = None) -> bool:
-    """Puts one message into the task's queue. False where the broker is away: the row is found and sent later."""
-    return _publish(task, args=[arg], expires=expires)
+def send(task: str, arg: str | int, *, expires: datetime | None = None, queue: str = "") -> bool:
+    """Puts one message into `queue`, or into the task's own. False where the broker is away: the row is found later."""
+    return _publish(task, args=[arg], expires=expires, queue=_queue(queue) if queue else None)
 
 
 def send_entry(task: str, *, by: str, expires: datetime) -> bool:
@@ -36,7 +42,7 @@ def send_entry(task: str, *, by: str, expires: datetime) -> bool:
 
 def _publish(task: str, **options: Any) -> bool:
     try:
-        with producers[_connection()].acquire(block=True) as producer:
+        with producers[_connection_to(current_app.conf.broker_write_url)].acquire(block=True) as producer:
             current_app.send_task(task, retry=False, producer=producer, **options)
     except (OperationalError, OSError) as error:
         log.warning("broker_away", task=task, error=type(error).__name__)
@@ -44,54 +50,90 @@ def _publish(task: str, **options: Any) -> bool:
     return True
 
 
-def send_after_commit(jobs: Sequence[MediaJob]) -> None:
-    """Sends the jobs once the caller's transaction has made them true."""
-    transaction.on_commit(lambda: _send_jobs([(job.pk, job.task) for job in jobs]))
+def wake_after_commit(jobs: Sequence[MediaJob]) -> None:
+    """Wakes workers for the jobs once the caller's transaction has made them true; their `sent_at` is set already."""
+    if jobs:
+        transaction.on_commit(lambda: _wake([(job.pk, job.queue) for job in jobs]))
 
 
-def _send_jobs(jobs: Sequence[tuple[UUID, str]]) -> int:
-    sent = [pk for pk, task in jobs if send(task, str(pk))]
-    if sent:
-        MediaJob.objects.filter(pk__in=sent).update(sent_at=clock.now())
-    return len(sent)
+def _wake(jobs: Sequence[tuple[UUID, str]]) -> int:
+    """Returns how many messages were sent. The rows of those that were not are marked, for `dispatch`."""
+    unsent = [
+        pk
+        for number, (pk, queue) in enumerate(jobs)
+        if number >= AT_ONCE or not send(WORK, queue, queue=queue)
+    ]
+    if unsent:
+        MediaJob.objects.filter(pk__in=unsent, state=MediaJob.State.QUEUED).update(sent_at=None)
+    return len(jobs) - len(unsent)
 
 
-def dispatch(now: datetime, *, limit: int = 500) -> int:
-    """Sends what is due and was never sent, and what a queue has lost; returns how many.
+def dispatch(now: datetime) -> int:
+    """Sends what is due and was never sent, and what a queue has lost; returns how many messages.
 
-    A queue has lost messages where fewer wait in it than jobs that were sent to it wait for a worker. Sending one
-    twice is harmless: only one claim wins.
+    A queue has lost messages where fewer lie in it than jobs are due there. What was sent in the last seconds is
+    taken as having its message. One too many is harmless: it wakes a worker that finds nothing.
     """
-    waiting = MediaJob.objects.due(now).order_by("priority", "requested_at")
-    unsent = list(waiting.filter(sent_at__isnull=True).values_list("pk", "task")[:limit])
-    settled = waiting.filter(sent_at__lt=now - SETTLE)
-    counts = Counter(
-        settings.CELERY_TASK_ROUTES[task]["queue"] for task in settled.values_list("task", flat=True)
-    )
-    lost: list[tuple[UUID, str]] = []
-    for queue, count in counts.items():
-        missing = count - (queue_length(queue) or 0)
-        tasks = [task for task, route in settings.CELERY_TASK_ROUTES.items() if route["queue"] == queue]
+    waiting = MediaJob.objects.due(now)
+    is_fresh = Q(sent_at__gte=now - SETTLE)
+    sent = 0
+    for queue, due, fresh in (
+        waiting.values_list("queue")
+        .annotate(due=Count("pk"), fresh=Count("pk", filter=is_fresh))
+        .order_by("queue")
+    ):
+        messages = _messages_in(queue)
+        if messages is None:
+            continue
+        missing = min(due - fresh - max(0, messages - fresh), MOST_MESSAGES - messages)
         if missing > 0:
-            lost += (
-                settled.filter(task__in=tasks)
-                .order_by("sent_at")
-                .values_list("pk", "task")[: min(missing, limit)]
-            )
-    return _send_jobs(unsent + lost)
+            sent += _send_again(queue, missing, now)
+    return sent
+
+
+def _send_again(queue: str, missing: int, now: datetime) -> int:
+    rows = MediaJob.objects.due(now).filter(
+        Q(sent_at__isnull=True) | Q(sent_at__lt=now - SETTLE), queue=queue
+    )
+    ids = rows.order_by(F("sent_at").asc(nulls_first=True)).values_list("pk", flat=True)[:missing]
+    sent = [pk for pk in ids if send(WORK, queue, queue=queue)]
+    MediaJob.objects.filter(pk__in=sent, state=MediaJob.State.QUEUED).update(sent_at=now)
+    return len(sent)
 
 
 def queue_length(queue: str) -> int | None:
     """How many messages wait in `queue`, or None where the broker is away."""
+    found = _read(queue, 0)
+    return None if found is None else found[0]
+
+
+def _messages_in(queue: str) -> int | None:
+    """How many of them wake a worker for a job; captures wait in some queues, too."""
+    found = _read(queue, MOST_MESSAGES)
+    if found is None:
+        return None
+    length, texts = found
+    return length if length > len(texts) else sum(f'"{WORK}"'.encode() in text for text in texts)
+
+
+def _read(queue: str, most: int) -> tuple[int, list[bytes]] | None:
+    """The queue's length, and its newest messages; None where the broker is away."""
     try:
-        with _connection() as connection:
-            channel = connection.default_channel
-            return int(channel.client.llen(queue))  # type: ignore[attr-defined] # it is kombu's Redis channel
+        with current_app.connection_for_write(transport_options={"max_retries": 0}) as connection:
+            client = connection.default_channel.client  # type: ignore[attr-defined] # it is kombu's Redis channel
+            return int(client.llen(queue)), client.lrange(queue, 0, most - 1) if most else []
     except (OperationalError, OSError) as error:
         log.warning("broker_away", queue=queue, error=type(error).__name__)
         return None
 
 
-def _connection() -> Connection:
+@functools.lru_cache(maxsize=4)
+def _connection_to(url: str) -> Connection:
     """One that says at once that the broker is away: as Celery makes them each message would wait six seconds."""
-    return current_app.connection_for_write(transport_options={"max_retries": 0})
+    return current_app.connection_for_write(url, transport_options={"max_retries": 0})
+
+
+@functools.lru_cache(maxsize=256)
+def _queue(name: str) -> Queue:
+    """Also one that only the workers of a site know."""
+    return Queue(name, Exchange(name), routing_key=name)

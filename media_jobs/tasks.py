@@ -6,14 +6,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from celery import shared_task
+from celery import Task, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import task_received, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from media_jobs import clock, housekeeping, outbox, recovery, runs, workers
+from media_jobs import clock, housekeeping, outbox, recovery, runs, tracked, workers
 
 log = structlog.get_logger(__name__)
+
+
+@shared_task(name="media_jobs.work", bind=True)
+def work(self: Task, queue: str) -> None:
+    """A message to a queue: its best job is done."""
+    tracked.work(queue, worker=str(self.request.hostname), interruption=SoftTimeLimitExceeded)
 
 
 @shared_task(name="media_jobs.dispatch")
@@ -45,7 +52,7 @@ def begin(sender: Any, **_: Any) -> None:
         # Away just now: what the former process held comes back when its leases end. Signs of life must begin anyway.
         log.warning("nothing_released", error=type(error).__name__)
     queues = tuple(queue.name for queue in sender.app.amqp.queues.consume_from.values())
-    pool = sender.controller.pool_cls.__module__.rpartition(".")[2]
+    pool = {"thread": "threads"}.get(name := sender.controller.pool_cls.__module__.rpartition(".")[2], name)
     workers.begin(workers.Worker(sender.hostname, queues, pool, sender.controller.concurrency))
 
 
@@ -58,3 +65,7 @@ def count(request: Any, **_: Any) -> None:
 def end(sender: Any, **_: Any) -> None:
     runs.write_all(sender.hostname)
     workers.end(sender.hostname)
+    try:
+        recovery.hand_back(sender.hostname)
+    except DatabaseError as error:
+        log.warning("nothing_handed_back", error=type(error).__name__)

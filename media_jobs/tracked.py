@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
-
-from media_jobs import lifecycle
+from media_jobs import correlation, kinds, lifecycle
 from media_jobs.events import EventType, hint, job_payload
-from media_jobs.exceptions import StorageError, WaitForOthers, WorkCancelled, WorkFailed
+from media_jobs.exceptions import StorageError, UnknownKind, WaitForOthers, WorkCancelled, WorkFailed
+from media_jobs.heartbeat import heartbeat
+from media_jobs.kinds import Work
 from media_jobs.models import MediaJob
 
 LOOK_EVERY_S = 0.5
-STORAGE_RETRY_S = 60
-
-log = structlog.get_logger(__name__)
+LATER_S = 60
 
 
 class Running:
@@ -30,6 +27,11 @@ class Running:
         self._total = job.progress_total
         self._looked_at = time.monotonic()
         self._is_over = False
+
+    @property
+    def is_last_try(self) -> bool:
+        """Whether a failure, passing or not, is the end."""
+        return lifecycle.is_last_try(self.job)
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Notes how far the work is, in the job's unit."""
@@ -47,26 +49,47 @@ class Running:
         return self._is_over
 
 
-def run(job_id: str, work: Callable[[Running], dict[str, Any]], *, worker: str) -> None:
-    """Does `work` for the job `job_id`, if it is to be had, and records how it ended."""
-    job = lifecycle.claim(job_id, worker=worker)
+def work(queue: str, *, worker: str, interruption: type[Exception] | None = None) -> bool:
+    """Claims the best job of `queue` and does it. False where there was none.
+
+    `interruption` is what the pool raises in work that has taken too long.
+    """
+    job = lifecycle.claim(queue, worker=worker)
     if job is None:
-        return
-    if job.correlation_id:
-        structlog.contextvars.bind_contextvars(correlation_id=job.correlation_id)
+        return False
     try:
-        result = work(Running(job))
-    except WaitForOthers as pause:
-        lifecycle.wait(job, pause.jobs)
-    except WorkCancelled:
-        lifecycle.end_cancelled(job)
-    except WorkFailed as error:
-        lifecycle.fail(job, str(error), code=error.code, retry_in_s=error.retry_in_s)
-    except StorageError as error:
-        lifecycle.fail(job, str(error), code=error.code, retry_in_s=STORAGE_RETRY_S)
-    except BaseException as error:
-        # Not known: the row must not wait for its lease, and Celery's log must have the trace.
-        lifecycle.fail(job, f"The work stopped unexpectedly ({type(error).__name__}).", code="unexpected")
-        raise
-    else:
-        lifecycle.finish(job, result)
+        kind = kinds.of(job.task)
+    except UnknownKind as error:
+        # While releases change, a worker of the newer one may be next.
+        words = "The worker's release does not know this kind of work."
+        lifecycle.fail(job, words, code=error.code, is_passing=True, at_least_s=LATER_S)
+        return True
+    with heartbeat.hold(job, limit_s=kind.limit_s):
+        do(job, kind.work, interruption=interruption)
+    return True
+
+
+def do(job: MediaJob, work: Work, *, interruption: type[Exception] | None = None) -> None:
+    """Does `work` for a claimed job, and records how it ended."""
+    with correlation.following(job.correlation_id):
+        try:
+            result = work(Running(job))
+        except WaitForOthers as pause:
+            lifecycle.wait(job, pause.jobs)
+        except WorkCancelled:
+            lifecycle.end_cancelled(job)
+        except WorkFailed as error:
+            lifecycle.fail(job, str(error), code=error.code, is_passing=error.is_passing)
+        except StorageError as error:
+            lifecycle.fail(job, str(error), code=error.code, is_passing=True, at_least_s=LATER_S)
+        except BaseException as error:
+            if interruption is not None and isinstance(error, interruption):
+                lifecycle.fail(
+                    job, "The work took longer than it may.", code="took_too_long", is_passing=True
+                )
+                return
+            # Not known: the row must not wait for its lease, and Celery's log must have the trace.
+            lifecycle.fail(job, f"The work stopped unexpectedly ({type(error).__name__}).", code="unexpected")
+            raise
+        else:
+            lifecycle.finish(job, result)

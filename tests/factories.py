@@ -14,6 +14,7 @@ from captures.intervalometer import every
 from captures.models import Capture, Timelapse
 from media_jobs import files
 from media_jobs.models import MediaJob
+from timelapser.queues import QUEUE_OF_KIND
 from videos.models import Recipe, Video
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -100,6 +101,7 @@ def make_job(**kw: Any) -> MediaJob:
     number = next(_number)
     given = {
         "task": "cameras.test_connection",
+        "queue": QUEUE_OF_KIND.get(kw.get("task", "cameras.test_connection"), "upkeep"),
         "key": f"test {number}",
         "topic": "camera.1",
         "title": f"Test connection {number}",

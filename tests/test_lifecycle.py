@@ -5,25 +5,19 @@ import pytest
 from django.db import connection, connections
 
 from media_jobs import clock, housekeeping, lifecycle, recovery
+from media_jobs.kinds import JITTER
+from media_jobs.lifecycle import Wish
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_job
+from tests.jobs import ECHO, QUEUE, now_of, record, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = MediaJob.State
 SECOND = timedelta(seconds=1)
 
 
-def record(key="k", **kw):
-    given = {"topic": "camera.1", "title": "Test", "args": {"n": 1}}
-    return lifecycle.record("cameras.test_connection", key=key, **given | kw)
-
-
 def claimed(key="k", worker="w1", **kw):
-    return lifecycle.claim(record(key, **kw)[0].pk, worker=worker)
-
-
-def now_of(job):
-    return MediaJob.objects.get(pk=job.pk)
+    return take(record(key, **kw)[0], worker=worker)
 
 
 def waiting_for(*keys, key="film"):
@@ -34,7 +28,7 @@ def waiting_for(*keys, key="film"):
 
 
 def finish(job, worker="w2"):
-    lifecycle.finish(lifecycle.claim(job.pk, worker=worker), {})
+    lifecycle.finish(take(job, worker=worker), {})
 
 
 def at_once(count, work):
@@ -61,7 +55,7 @@ def test_record_sends_after_the_commit(broker):
 
     assert is_new
     assert [(message.task, message.argument) for message in broker.messages("capture")] == [
-        ("cameras.test_connection", str(job.pk))
+        ("media_jobs.work", "capture")
     ]
     assert now_of(job).sent_at is not None
     assert Event.objects.get().payload["state"] == "queued"
@@ -88,7 +82,7 @@ def test_record_by_many_at_once_is_one_job(broker):
 def test_claim_by_many_at_once_is_won_by_one():
     job, _ = record()
 
-    found = at_once(6, lambda number: lifecycle.claim(job.pk, worker=f"w{number}"))
+    found = at_once(6, lambda number: take(job, worker=f"w{number}"))
 
     winners = [claim for claim in found if claim]
     assert len(winners) == 1
@@ -99,8 +93,8 @@ def test_claim_is_refused_before_the_time_and_after_the_end():
     later = make_job(run_after=clock.now() + timedelta(minutes=1))
     done = make_job(state=State.DONE)
 
-    assert lifecycle.claim(later.pk, worker="w") is None
-    assert lifecycle.claim(done.pk, worker="w") is None
+    assert take(later, worker="w") is None
+    assert take(done, worker="w") is None
     assert lifecycle.claim("00000000-0000-0000-0000-000000000000", worker="w") is None
 
 
@@ -119,12 +113,12 @@ def test_straggler_can_end_nothing():
     straggler = claimed()
     MediaJob.objects.update(lease_until=clock.now() - SECOND)
     assert recovery.reap(clock.now()) == 1
-    holder = lifecycle.claim(straggler.pk, worker="w2")
+    holder = take(straggler, worker="w2")
 
     assert not lifecycle.renew(straggler, done=1, total=2)
     assert not lifecycle.finish(straggler, {"by": "straggler"})
     assert not lifecycle.fail(straggler, "x", code="x")
-    assert not lifecycle.fail(straggler, "x", code="x", retry_in_s=1)
+    assert not lifecycle.fail(straggler, "x", code="x", is_passing=True)
     assert not lifecycle.end_cancelled(straggler)
     lifecycle.wait(straggler, [])
     lifecycle.remember(straggler, by="straggler")
@@ -148,49 +142,41 @@ def test_renew_lengthens_the_lease_and_notes_the_progress():
     assert recovery.reap(clock.now()) == 0
 
 
-def test_reap_gives_a_lost_job_to_the_next(broker):
-    job = claimed()
-    MediaJob.objects.update(lease_until=clock.now() - SECOND)
-    broker.empty()
-
-    assert recovery.reap(clock.now()) == 1
-
-    taken = now_of(job)
-    assert (taken.state, taken.error_code) == ("queued", "worker_lost")
-    assert [message.argument for message in broker.messages("capture")] == [str(job.pk)]
-
-
-def test_job_that_loses_its_worker_each_time_fails_at_last():
-    job, _ = record(max_attempts=2)
-    for _ in range(2):
-        assert lifecycle.claim(job.pk, worker="w")
-        MediaJob.objects.update(lease_until=clock.now() - SECOND)
-        recovery.reap(clock.now())
-
-    assert (now_of(job).state, now_of(job).error_code) == ("failed", "worker_lost")
-
-
-def test_release_takes_back_the_jobs_of_one_worker_only():
-    mine, other = claimed("a", worker="video@here"), claimed("b", worker="video@there")
-
-    assert recovery.release("video@here") == 1
-
-    assert (now_of(mine).state, now_of(other).state) == ("queued", "running")
-
-
-def test_failure_that_may_be_retried_waits_longer_each_time():
-    job, _ = record(max_attempts=3)
+def test_failure_that_may_pass_is_tried_again_as_its_kind_says_and_not_for_ever():
+    job, _ = record()
     waits = []
-    for _ in range(3):
+    for _ in range(4):
         MediaJob.objects.update(run_after=clock.now())
-        running = lifecycle.claim(job.pk, worker="w")
+        running = take(job)
         before = clock.now()
-        lifecycle.fail(running, "Busy.", code="busy", retry_in_s=10)
-        waits.append(round((now_of(job).run_after - before).total_seconds()))
+        lifecycle.fail(running, "Busy.", code="busy", is_passing=True)
+        waits.append((now_of(job).run_after - before).total_seconds())
 
-    assert waits[:2] == [10, 20]
+    for promised, waited in zip((30, 120, 300), waits, strict=False):
+        assert promised <= waited <= promised * (1 + JITTER) + 1
     ended = now_of(job)
-    assert (ended.state, ended.error, ended.error_code, ended.attempt) == ("failed", "Busy.", "busy", 3)
+    assert (ended.state, ended.error, ended.error_code, ended.attempt) == ("failed", "Busy.", "busy", 4)
+
+
+def test_jobs_that_failed_together_do_not_come_back_together():
+    for number in range(20):
+        lifecycle.fail(claimed(str(number)), "Busy.", code="busy", is_passing=True)
+
+    moments = sorted(MediaJob.objects.values_list("run_after", flat=True))
+    assert (moments[-1] - moments[0]).total_seconds() > 30 * JITTER / 4
+
+
+def test_failure_is_told_no_sooner_than_the_work_wants():
+    job = claimed()
+    lifecycle.fail(job, "Full.", code="disk_full", is_passing=True, at_least_s=60)
+
+    assert (now_of(job).run_after - clock.now()).total_seconds() > 55
+
+
+def test_quiet_job_that_ends_badly_is_told():
+    lifecycle.fail(claimed(is_quiet=True), "No.", code="no")
+
+    assert [event.payload["error"] for event in Event.objects.all()] == ["No."]
 
 
 def test_failure_that_cannot_be_helped_ends_the_job():
@@ -207,7 +193,7 @@ def test_cancel_of_a_queued_job_ends_it():
     assert lifecycle.cancel(job)
 
     assert now_of(job).state == "cancelled"
-    assert lifecycle.claim(job.pk, worker="w") is None
+    assert take(job, worker="w") is None
     assert not lifecycle.cancel(job)
     assert [event.payload["state"] for event in Event.objects.order_by("pk")] == ["queued", "cancelled"]
 
@@ -232,7 +218,7 @@ def test_wish_right_after_the_cancel_is_a_new_job_and_the_old_one_still_ends():
     assert (is_new, fresh.pk != dying.pk) == (True, True)
     assert record() == (fresh, False)
     assert not lifecycle.renew(dying, done=1, total=2)
-    assert lifecycle.claim(fresh.pk, worker="w2")
+    assert take(fresh, worker="w2")
     assert lifecycle.end_cancelled(dying)
     assert [(now_of(job).state, now_of(job).key) for job in (dying, fresh)] == [
         ("cancelled", "k"),
@@ -277,7 +263,7 @@ def test_cancel_before_a_retry_ends_the_job():
     job = claimed()
     lifecycle.cancel(now_of(job))
 
-    lifecycle.fail(job, "Busy.", code="busy", retry_in_s=10)
+    lifecycle.fail(job, "Busy.", code="busy", is_passing=True)
 
     assert now_of(job).state == "cancelled"
 
@@ -330,11 +316,11 @@ def test_wait_is_over_when_the_last_need_has_ended(broker):
 
     finish(first)
     assert now_of(film).state == "waiting"
-    lifecycle.fail(lifecycle.claim(second.pk, worker="w"), "No.", code="no")
+    lifecycle.fail(take(second, worker="w"), "No.", code="no")
 
     assert now_of(film).state == "queued"
-    assert str(film.pk) in [message.argument for message in broker.messages("capture")]
-    again = lifecycle.claim(film.pk, worker="w3")
+    assert "capture" in [message.argument for message in broker.messages("capture")]
+    again = take(film, worker="w3")
     assert again.attempt == 1  # the wait was no failed attempt
 
 
@@ -387,7 +373,7 @@ def test_progress_of_a_waiting_job_is_that_of_its_needs():
     lifecycle.renew(film, done=100, total=160)  # a hundred frames are there already
     needs = [record(name, total=30)[0] for name in ("a", "b")]
     lifecycle.wait(film, needs)
-    first, second = (lifecycle.claim(need.pk, worker="w2") for need in needs)
+    first, second = (take(need, worker="w2") for need in needs)
 
     lifecycle.renew(first, done=12, total=30)
     assert now_of(film).progress_done == 112
@@ -460,8 +446,50 @@ def test_finished_need_counts_for_the_job_that_waits_though_it_never_told_its_pr
 def test_what_a_job_remembers_is_known_to_its_next_claim_and_not_to_the_same_wish_made_anew():
     job = claimed()
     lifecycle.remember(job, until="noon")
-    lifecycle.fail(job, "x", code="x", retry_in_s=0)
+    lifecycle.fail(job, "x", code="x", is_passing=True)
+    MediaJob.objects.update(run_after=clock.now())
 
-    assert lifecycle.claim(job.pk, worker="w2").result == {"until": "noon"}
+    assert take(job, worker="w2").result == {"until": "noon"}
     MediaJob.objects.filter(pk=job.pk).update(state="failed")
     assert lifecycle.retry(now_of(job), by="ada").result == {}
+
+
+def test_cancel_all_ends_what_waits_stops_what_runs_and_leaves_others_alone():
+    waiting, needs = waiting_for("a", "b", key="film")
+    running = claimed("running")
+    crowd = lifecycle.record_many(
+        ECHO, [Wish(f"quiet {n}", "camera.1", "Quiet", {}) for n in range(30)], queue=QUEUE
+    ).jobs
+    other, _ = record("other", topic="camera.2")
+
+    assert lifecycle.cancel_all("camera.1", by="ada") == 34
+
+    for job in (waiting, *needs, *crowd):
+        assert now_of(job).state == "cancelled"
+    assert (now_of(running).state, now_of(running).cancel_requested) == ("running", True)
+    assert now_of(other).state == "queued"
+    assert {now_of(job).error for job in crowd} == {"Cancelled by ada."}
+
+
+def test_cancel_all_wakes_those_of_others_who_waited():
+    film = claimed("film", topic="camera.2")
+    lifecycle.wait(film, [record("need")[0]])
+
+    lifecycle.cancel_all("camera.1")
+
+    assert now_of(film).state == "queued"
+
+
+def test_cancel_all_and_claims_at_once_leave_nothing_that_goes_on():
+    lifecycle.record_many(ECHO, [Wish(str(n), "camera.1", "Quiet", {}) for n in range(60)], queue=QUEUE)
+
+    def work(number):
+        if number == 0:
+            return lifecycle.cancel_all("camera.1")
+        return [lifecycle.claim(QUEUE, worker="w") for _ in range(10)]
+
+    at_once(4, work)
+    lifecycle.cancel_all("camera.1")
+
+    left = MediaJob.objects.exclude(state="cancelled")
+    assert set(left.values_list("state", "cancel_requested")) <= {("running", True)}

@@ -12,11 +12,12 @@ from django.db import connection, connections
 
 from captures import campaign
 from captures.models import Capture
-from media_jobs import clock, files, lifecycle, recovery, tracked
+from media_jobs import clock, files, lifecycle, recovery
 from media_jobs.models import Event, MediaJob
 from media_jobs.tracked import Running
 from tests.factories import make_recipe, make_stored_capture, make_video
 from tests.films import captures_of, film_of, numbers_in, photographed, render
+from tests.jobs import do, take
 from tests.painted import painted_jpeg
 from tests.stack import wait_for
 from videos import assembly, rendering, retention, revisions
@@ -143,12 +144,12 @@ def test_film_asked_for_by_many_at_once_is_one_job(broker):
 def test_segment_of_a_worker_that_died_is_done_by_another(broker):
     video = film_of(photographed(8))
     job, _ = rendering.request(video, by="otto")
-    render_job = lifecycle.claim(job.pk, worker="video@dead")
+    render_job = take(job, worker="video@dead")
     assert render_job
     recovery.release("video@dead")  # it died while it planned
     _work_until_segments_wait(broker)
     lost = segment_jobs().first()
-    assert lifecycle.claim(lost.pk, worker="video@dead")  # and this one never ends
+    assert take(lost, worker="video@dead")  # and this one never ends
     broker.work_off("video")
     assert numbers_missing(video)
 
@@ -199,7 +200,7 @@ def test_cancel_while_it_waits_ends_everything_and_keeps_the_earlier_film(broker
 
 
 def tracked_once(job):
-    tracked.run(str(job.pk), assembly.render, worker="w")
+    do(job, assembly.render, worker="w")
 
 
 def test_cancel_of_a_first_film_says_cancelled(broker, settings):
@@ -232,7 +233,7 @@ def test_cancel_in_the_middle_of_a_segment_stops_ffmpeg_and_leaves_no_part(broke
                 self._looked_at = 0.0
             return super().should_stop()
 
-    held = lifecycle.claim(segment.pk, worker="w")
+    held = take(segment, worker="w")
     with pytest.raises(assembly.WorkCancelled):
         assembly.encode(Cancelling(held))
 
@@ -280,7 +281,7 @@ def test_cancel_ends_ffmpeg_within_two_seconds(broker, settings):
 
 def _encode_and_close(part):
     try:
-        tracked.run(str(part.pk), assembly.encode, worker="w")
+        do(part, assembly.encode, worker="w")
     finally:
         connections.close_all()
 
@@ -452,7 +453,7 @@ def test_film_asked_for_right_after_the_cancel_is_made(broker, settings):
     first = film_of(photographed(6))
     render(first, broker)
     video = second_film(first)
-    dying = lifecycle.claim(rendering.request(video, by="otto")[0].pk, worker="w")
+    dying = take(rendering.request(video, by="otto")[0], worker="w")
     rendering.cancel(video, by="otto")
 
     fresh, is_new = rendering.request(video, by="otto")
@@ -474,7 +475,7 @@ def test_cancelled_film_that_is_joined_already_is_not_published(broker, settings
     first = film_of(photographed(6))
     render(first, broker)
     video = second_film(first)
-    dying = lifecycle.claim(rendering.request(video, by="otto")[0].pk, worker="w")
+    dying = take(rendering.request(video, by="otto")[0], worker="w")
     overtaken = []
 
     def overtake(execute, sql, params, many, context):
@@ -596,12 +597,12 @@ def test_a_worker_with_another_encoder_leaves_the_segment_to_those_that_fit(brok
     video = film_of(photographed(4), fps=10)
     rendering.request(video, by="otto")
     job = MediaJob.objects.get(task="videos.render")
-    tracked.run(str(job.pk), assembly.render, worker="w1")
+    do(job, assembly.render, worker="w1")
     part = segment_jobs().first()
     part.args["build"] = "another"
     part.save(update_fields=["args"])
 
-    tracked.run(str(part.pk), assembly.encode, worker="w2")
+    do(part, assembly.encode, worker="w2")
 
     part.refresh_from_db()
     assert (part.state, part.error_code) == ("queued", "encoder_differs")

@@ -3,16 +3,17 @@ import time
 
 import pytest
 
-from media_jobs import clock, lifecycle, tracked
+from media_jobs import clock, lifecycle
 from media_jobs.exceptions import StorageFull, WaitForOthers, WorkCancelled, WorkFailed
 from media_jobs.models import MediaJob
+from tests import jobs
+from tests.jobs import do
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def record(key="k", **kw):
-    given = {"topic": "camera.1", "title": "Test", "args": {"camera": 1}}
-    return lifecycle.record("cameras.test_connection", key=key, **given | kw)[0]
+    return jobs.record(key, **kw)[0]
 
 
 def after(job):
@@ -30,7 +31,7 @@ def raising(error):
 def test_run_hands_the_arguments_over_and_keeps_the_result():
     job = record(args={"camera": 7})
 
-    tracked.run(str(job.pk), lambda running: {"seen": running.args["camera"]}, worker="w")
+    do(job, lambda running: {"seen": running.args["camera"]}, worker="w")
 
     assert (after(job).state, job.result, job.worker, job.attempt) == ("done", {"seen": 7}, "w", 1)
 
@@ -39,7 +40,7 @@ def test_run_of_a_message_that_came_twice_works_once():
     job, runs = record(), []
 
     for _ in range(3):
-        tracked.run(str(job.pk), lambda running: runs.append(1) or {}, worker="w")
+        do(job, lambda running: runs.append(1) or {}, worker="w")
 
     assert len(runs) == 1
 
@@ -48,7 +49,7 @@ def test_run_of_a_message_that_came_twice_works_once():
     ("error", "state", "code"),
     [
         (WorkFailed("No.", code="no"), "failed", "no"),
-        (WorkFailed("Later.", code="busy", retry_in_s=5), "queued", "busy"),
+        (WorkFailed("Later.", code="busy", is_passing=True), "queued", "busy"),
         (StorageFull(), "queued", "disk_full"),
         (WorkCancelled(), "cancelled", ""),
     ],
@@ -56,7 +57,7 @@ def test_run_of_a_message_that_came_twice_works_once():
 def test_run_notes_how_the_work_ended(error, state, code):
     job = record()
 
-    tracked.run(str(job.pk), raising(error), worker="w")
+    do(job, raising(error), worker="w")
 
     assert (after(job).state, job.error_code) == (state, code)
     assert job.error == (str(error) if code else "")
@@ -66,7 +67,7 @@ def test_run_notes_what_nobody_expected_and_lets_it_through():
     job = record()
 
     with pytest.raises(ZeroDivisionError):
-        tracked.run(str(job.pk), raising(ZeroDivisionError("secret 123")), worker="w")
+        do(job, raising(ZeroDivisionError("secret 123")), worker="w")
 
     assert (after(job).state, job.error_code) == ("failed", "unexpected")
     assert "secret" not in job.error
@@ -82,11 +83,11 @@ def test_run_waits_for_others_and_comes_back():
             raise WaitForOthers([need])
         return {"claims": len(claims)}
 
-    tracked.run(str(job.pk), work, worker="w")
+    do(job, work, worker="w")
     assert after(job).state == "waiting"
-    tracked.run(str(job.pk), work, worker="w")  # too early
-    tracked.run(str(need.pk), lambda running: {}, worker="w")
-    tracked.run(str(job.pk), work, worker="w")
+    do(job, work, worker="w")  # too early
+    do(need, lambda running: {}, worker="w")
+    do(job, work, worker="w")
 
     assert (after(job).state, job.result, job.attempt) == ("done", {"claims": 2}, 1)
 
@@ -104,7 +105,7 @@ def test_progress_reaches_the_row_and_renews_the_lease():
             threading.Event().wait(0.02)
         return {}
 
-    tracked.run(str(job.pk), work, worker="w")
+    do(job, work, worker="w")
 
     assert seen == [(40, 100, True)]
     assert after(job).percent == 100
@@ -121,7 +122,7 @@ def test_cancel_reaches_the_work_within_two_seconds():
             threading.Event().wait(0.02)
         raise WorkCancelled
 
-    tracked.run(str(job.pk), work, worker="w")
+    do(job, work, worker="w")
 
     assert after(job).state == "cancelled"
 
@@ -135,6 +136,6 @@ def test_work_that_was_taken_over_is_told_to_stop_and_ends_nothing():
             threading.Event().wait(0.02)
         return {"by": "straggler"}
 
-    tracked.run(str(job.pk), work, worker="w")
+    do(job, work, worker="w")
 
     assert (after(job).state, job.worker, job.result) == ("running", "other", {})

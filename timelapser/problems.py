@@ -20,7 +20,7 @@ from rest_framework.views import set_rollback
 from cameras.exceptions import CameraError
 from cameras.sources import AddressRefused, SourceError
 from captures.exceptions import CameraBusy, CampaignError
-from media_jobs.exceptions import JobError, StorageError
+from media_jobs.exceptions import JobError, StorageError, TooManyWaiting
 from videos.exceptions import VideoError
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,6 +42,7 @@ TABLE: tuple[tuple[type[Exception], HTTPStatus, str | None], ...] = (
     (VideoError, HTTPStatus.CONFLICT, None),
     (CameraError, HTTPStatus.CONFLICT, None),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE, None),
+    (TooManyWaiting, HTTPStatus.TOO_MANY_REQUESTS, None),
     (JobError, HTTPStatus.CONFLICT, None),
     (ProtectedError, HTTPStatus.CONFLICT, "It is still in use, so it cannot be deleted."),
     (RestrictedError, HTTPStatus.CONFLICT, "It is still in use, so it cannot be deleted."),

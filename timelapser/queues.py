@@ -24,6 +24,11 @@ class Pool:
     nice: int = 0
 
 
+def limits(soft_s: int, hard_s: int) -> tuple[str, ...]:
+    """After `soft_s` the work is interrupted, after `hard_s` its process is ended. Threads know no such thing."""
+    return ("--soft-time-limit", str(soft_s), "--time-limit", str(hard_s))
+
+
 # Threads wait for cameras: 32 captures in flight take 87 MB where processes take 1,484 MB. The planner has a worker
 # of its own that nothing else can fill. Renders are niced, so that they never delay a capture.
 POOLS: dict[str, Pool] = {
@@ -31,8 +36,15 @@ POOLS: dict[str, Pool] = {
     for pool in (
         Pool("planner", (PLANNER,), "threads", 1),
         Pool("capture", (CAPTURE,), "threads", 16),
-        Pool("thumbnail", (THUMBNAIL,), "prefork", 1, ("--disable-prefetch",)),
-        Pool("video", (VIDEO,), "prefork", 2, ("--disable-prefetch",), nice=10),
+        Pool("thumbnail", (THUMBNAIL,), "prefork", 1, ("--disable-prefetch", *limits(45, 60))),
+        Pool(
+            "video",
+            (VIDEO,),
+            "prefork",
+            2,
+            ("--disable-prefetch", *limits(6 * 3600, 6 * 3600 + 300)),
+            nice=10,
+        ),
         Pool("upkeep", (UPKEEP,), "threads", 2),
     )
 }
@@ -49,7 +61,8 @@ SMALL_POOLS: dict[str, Pool] = {
 
 QUEUES: tuple[str, ...] = tuple(queue for pool in POOLS.values() for queue in pool.queues)
 
-# Every task has its line here; tests/test_architecture.py says which one has not.
+# Every task that has messages of its own has its line here, and every kind of job below;
+# tests/test_architecture.py says which one has not.
 QUEUE_OF_TASK: dict[str, str] = {
     "captures.plan": PLANNER,
     "media_jobs.dispatch": UPKEEP,
@@ -60,13 +73,17 @@ QUEUE_OF_TASK: dict[str, str] = {
     "captures.take": CAPTURE,
     "captures.sweep": UPKEEP,
     "captures.account": UPKEEP,
+    "videos.follow": UPKEEP,
+    "videos.tidy": UPKEEP,
+}
+
+# A message of "media_jobs.work" to a queue wakes a worker for the best job that is due there.
+QUEUE_OF_KIND: dict[str, str] = {
     "captures.make_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
     "cameras.ask": CAPTURE,
-    "videos.follow": UPKEEP,
     "videos.render": VIDEO,
     "videos.encode_segment": VIDEO,
-    "videos.tidy": UPKEEP,
 }
 
 

@@ -12,7 +12,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from timelapser import env
-from timelapser.queues import QUEUE_OF_TASK, QUEUES, capture_queue
+from timelapser.queues import QUEUE_OF_KIND, QUEUE_OF_TASK, QUEUES, capture_queue  # noqa: F401 - a setting, too
 from timelapser.secrets import SecretFilter, key_from, passwords_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -282,6 +282,10 @@ CAPTURES_PER_HOST = env.whole("TIMELAPSER_CAPTURES_PER_HOST", 4)
 MIN_FREE_BYTES = env.whole("TIMELAPSER_MIN_FREE_MB", 200) * 1024 * 1024
 SEGMENT_FRAMES = env.whole("TIMELAPSER_SEGMENT_FRAMES", 120)
 ENCODER_THREADS = env.whole("TIMELAPSER_ENCODER_THREADS", 1)
+# Waiting jobs of one kind: those that people asked for (a warning, the limit), and backfill.
+WARN_WAITING = env.whole("TIMELAPSER_WARN_WAITING", 50)
+MAX_WAITING = env.whole("TIMELAPSER_MAX_WAITING", 100)
+MAX_BACKFILL = env.whole("TIMELAPSER_MAX_BACKFILL", 10_000)
 KEEP_JOBS_DAYS = env.whole("TIMELAPSER_KEEP_JOBS_DAYS", 30)
 KEEP_EVENTS_HOURS = env.whole("TIMELAPSER_KEEP_EVENTS_HOURS", 24)
 KEEP_RUNS_DAYS = env.whole("TIMELAPSER_KEEP_RUNS_DAYS", 30)

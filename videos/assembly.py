@@ -34,7 +34,6 @@ from videos.selection import Cut, Frame
 
 ENCODE = "videos.encode_segment"
 SECONDS_PER_FRAME = 20  # the hard limit; a 4K frame of the slowest preset takes a tenth
-RETRY_S = 10
 
 
 def render(running: Running) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def render(running: Running) -> dict[str, Any]:
     except WorkFailed as error:
         if lifecycle.is_asked_to_stop(running.job):
             settle(video.pk)  # it may have been asked for anew
-        elif error.retry_in_s is None or running.job.attempt >= running.job.max_attempts:
+        elif not error.is_passing or running.is_last_try:
             note_failure(video, str(error))
         raise
     except WorkCancelled:
@@ -90,29 +89,31 @@ def _render(running: Running, video: Video) -> dict[str, Any]:
         lifecycle.remember(running.job, had=present)
         if not lifecycle.renew(running.job, done=present, total=len(frames)):
             raise WorkCancelled
-        raise WaitForOthers([_ask_for_segment(running.job, video, look, cut) for cut in missing])
+        raise WaitForOthers(_ask_for_segments(running.job, video, look, missing))
     return _join(running, video, look, cuts, [ready[cut.key] for cut in cuts])
 
 
-def _ask_for_segment(render_job: MediaJob, video: Video, look: Look, cut: Cut) -> MediaJob:
-    job, _ = lifecycle.record(
-        ENCODE,
-        key=cut.key,
-        topic=render_job.topic,
-        title=f"Segment of “{video.name}”",
-        args={
-            "timelapse": video.timelapse_id,
-            "look": looks.as_values(look),
-            "captures": [frame.capture_id for frame in cut.frames],
-            "is_open": cut.is_open,
-            "build": encoder_build(),
-        },
-        requested_by=render_job.requested_by,
-        priority=render_job.priority,
-        total=len(cut.frames),
-        is_quiet=True,
+def _ask_for_segments(render_job: MediaJob, video: Video, look: Look, cuts: Sequence[Cut]) -> list[MediaJob]:
+    wishes = [
+        lifecycle.Wish(
+            key=cut.key,
+            topic=render_job.topic,
+            title=f"Segment of “{video.name}”",
+            args={
+                "timelapse": video.timelapse_id,
+                "look": looks.as_values(look),
+                "captures": [frame.capture_id for frame in cut.frames],
+                "is_open": cut.is_open,
+                "build": encoder_build(),
+            },
+            total=len(cut.frames),
+        )
+        for cut in cuts
+    ]
+    recorded = lifecycle.record_many(
+        ENCODE, wishes, requested_by=render_job.requested_by, priority=render_job.priority
     )
-    return job
+    return recorded.jobs
 
 
 def encode(running: Running) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def encode(running: Running) -> dict[str, Any]:
             f"This worker's encoder ({encoder_build()}) is not the planner's ({args['build']}): "
             "install the same release on all machines.",
             code="encoder_differs",
-            retry_in_s=RETRY_S,
+            is_passing=True,
         )
     look = looks.from_values(args["look"])
     captures = {capture.pk: capture for capture in Capture.objects.filter(pk__in=args["captures"])}
@@ -198,7 +199,7 @@ def _join(
         except OSError as error:
             _forget_lost(parts)
             raise WorkFailed(
-                f"A segment's file is missing: {error.strerror}.", code="segment_missing", retry_in_s=RETRY_S
+                f"A segment's file is missing: {error.strerror}.", code="segment_missing", is_passing=True
             ) from error
         if not lifecycle.renew(running.job, done=facts.frame_count, total=facts.frame_count):
             raise WorkCancelled
@@ -273,7 +274,7 @@ def _as_job_error(error: EncodingError) -> WorkCancelled | StorageFull | WorkFai
         return WorkCancelled()
     if isinstance(error, DiskFull):
         return StorageFull()
-    return WorkFailed(str(error), code="encoding", retry_in_s=RETRY_S)
+    return WorkFailed(str(error), code="encoding", is_passing=True)
 
 
 def _poster_candidates(cuts: Sequence[Cut]) -> list[Any]:

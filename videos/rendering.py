@@ -35,7 +35,6 @@ def request(
             args={"video": video.pk},
             requested_by=by,
             priority=priority,
-            max_attempts=5,
             is_quiet=is_quiet,
         )
         if is_new:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from celery import Task, shared_task
+from typing import Any
 
-from media_jobs import clock, runs, tracked
+from celery import shared_task
+
+from media_jobs import clock, runs
+from media_jobs.kinds import kind
+from media_jobs.tracked import Running
 from videos import automation, rendering, retention
 
-# The last resort against work that hangs where nothing asks whether to stop, such as a storage that does not answer.
-# Each ffmpeg has a limit of its own; a join copies packets, at the speed of the disk. Pools of threads
-# cannot end their work and ignore it.
-SOFT_LIMIT_S = 6 * 3600
-HARD_LIMIT_S = SOFT_LIMIT_S + 300
+# The last resort against work that hangs where nothing asks whether to stop, such as a storage that does not answer:
+# the pool ends it then (timelapser/queues.py). Each ffmpeg has a limit of its own; a join copies packets, at the speed
+# of the disk.
+LIMIT_S = 6 * 3600 + 300
 
 
 @shared_task(name="videos.follow")
@@ -21,18 +24,18 @@ def follow() -> runs.Result:
     return {"asked": automation.follow(clock.now())}
 
 
-@shared_task(name="videos.render", bind=True, soft_time_limit=SOFT_LIMIT_S, time_limit=HARD_LIMIT_S)
-def render(self: Task, job_id: str) -> None:
+@kind("videos.render", retries_s=(10, 20, 40, 80), limit_s=LIMIT_S)
+def render(running: Running) -> dict[str, Any]:
     from videos import assembly  # slow import: the encoder, for the video pool only
 
-    tracked.run(job_id, assembly.render, worker=str(self.request.hostname))
+    return assembly.render(running)
 
 
-@shared_task(name="videos.encode_segment", bind=True, soft_time_limit=SOFT_LIMIT_S, time_limit=HARD_LIMIT_S)
-def encode_segment(self: Task, job_id: str) -> None:
+@kind("videos.encode_segment", retries_s=(10, 20), limit_s=LIMIT_S, is_part=True)
+def encode_segment(running: Running) -> dict[str, Any]:
     from videos import assembly  # slow import: the encoder, for the video pool only
 
-    tracked.run(job_id, assembly.encode, worker=str(self.request.hostname))
+    return assembly.encode(running)
 
 
 @shared_task(name="videos.tidy")
