@@ -1,19 +1,31 @@
-"""How late a thousand timelapses are: the planner's sending, and the beginning of the reading.
+"""How late timelapses are: 100, 1,000 and 10,000 at 60 s, idle and with every render slot busy, against the peer.
 
-    python bench/lateness.py [--timelapses 1000] [--interval 60] [--seconds 90]
+    python bench/lateness.py [--timelapses 100 1000 10000] [--interval 60] [--seconds 60] [--pictures 1000]
 
-Beat, planner, capture and upkeep worker as in production on PostgreSQL and Valkey; the cameras are files, so that
-what is measured is the clock. Beside it, at the same instants on the same machine, the limit: a bare loop that sleeps
-until each instant and asks the broker for one PING.
+Ours is beat, `captures.plan` and a planner; the peer is plain django-celery-beat with one PeriodicTask for each
+timelapse. Both run as in production on PostgreSQL and Valkey, one after the other for each number, and their messages
+are taken from the queue by the same bare reader, which notes the instant: so what is measured is the clock, without the
+work behind it. Up to `--pictures` timelapses ours also runs with the capture workers that read a file each and keep it.
+The limit is a bare loop that sleeps until each instant and asks the broker for one PING.
+
+A render slot is busy with the encoder as the video worker runs it, niced.
 """
 
 import argparse
+import base64
+import itertools
+import json
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 os.environ["DJANGO_SETTINGS_MODULE"] = "timelapser.settings"
@@ -25,40 +37,169 @@ import redis
 from bench import processes
 from tests.servers import fresh_database
 from tests.stack import Stack, running_stack
+from timelapser.embedded.up import beat_command
+from timelapser.queues import POOLS, worker_command
 
-SET_UP = """
-import os
+WORKERS = tuple(POOLS)
+SETTLE_S = 20  # the first ticks after thousands of starts are not the measured ones
+GRACE_S = 31
+
+OURS = """
 from cameras.models import Camera
 from captures import campaign
+from captures.intervalometer import every
 from captures.models import Timelapse
 
 folder, count, interval_s = given
 cameras = [Camera(name=f"Camera {n:05d}", kind="files", address=f"{folder}/{n:05d}.jpg") for n in range(count)]
 Camera.objects.bulk_create(cameras)
 for camera in cameras:
-    timelapse = Timelapse.objects.create(camera=camera, name=camera.name, interval_s=interval_s)
+    timelapse = Timelapse.objects.create(camera=camera, name=camera.name, plan=every(interval_s))
     campaign.start(timelapse, by="bench")
 """
-SETTLE_S = 15  # the first tick after a thousand starts is not the measured one
+# As an application without a planner would do it: a row for each, spread over the interval by their last runs.
+PEERS = """
+from datetime import datetime, timedelta, UTC
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+
+count, interval_s, start = given
+PeriodicTask.objects.all().delete()
+every, _ = IntervalSchedule.objects.get_or_create(every=interval_s, period="seconds")
+begin = datetime.fromtimestamp(start, UTC) - timedelta(seconds=interval_s)
+PeriodicTask.objects.bulk_create(
+    PeriodicTask(
+        name=f"timelapse {n}", task="captures.take", queue="capture", args=f"[{n}]", interval=every,
+        last_run_at=begin + timedelta(seconds=interval_s * n / count),
+    )
+    for n in range(count)
+)
+PeriodicTasks.update_changed()
+"""
+RENDERS = """
+import sys, pathlib, cv2, numpy
+from videos.encoding.look import Look
+from videos.encoding.segments import encode_segment
+noise = [numpy.random.default_rng(n).integers(0, 255, (1080, 1920, 3), numpy.uint8) for n in range(8)]
+pictures = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in noise]
+while True:
+    encode_segment([lambda picture=picture: picture for picture in pictures] * 15, Look(1920, 1080, 25), pathlib.Path(sys.argv[1]),
+                   on_progress=lambda n: None, should_stop=lambda: False, time_limit_s=3600)
+"""
+
+
+@dataclass(slots=True)
+class Found:
+    """What one run gave: milliseconds after the slots, CPU seconds by process, and what was owed."""
+
+    owed: int
+    arrived: list[float] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--timelapses", type=int, default=1000)
+    parser.add_argument("--timelapses", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--interval", type=int, default=60)
-    parser.add_argument("--seconds", type=int, default=90)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--pictures", type=int, default=1000, help="up to so many, pictures are really taken")
     options = parser.parse_args()
+    print(f"One slot in {options.interval} s each, {options.seconds} s for each line; ms after the slot:\n")
+    print("| timelapses | renders | clock | owed | came | p50 | p95 | p99 | max | CPU ms a shot |")
+    print("|--:|---|---|--:|--:|--:|--:|--:|--:|--:|")
+    for count, is_busy in itertools.product(options.timelapses, (False, True)):
+        with busy_slots(is_busy=is_busy):
+            words = "every slot" if is_busy else "none"
+            show(count, words, "limit: bare loop, sleep and one PING", bare_loop(count, options))
+            show(count, words, "**ours**, message at a worker", run_ours(count, options))
+            if count <= options.pictures:
+                show(count, words, "**ours**, reading begins", run_with_pictures(count, options))
+            show(count, words, "a PeriodicTask each, message at a worker", run_peer(count, options))
+
+
+def run_ours(count: int, options: argparse.Namespace) -> Found:
+    """Beat and planner; the messages are taken by the bare reader."""
+    with stack_of(options, count) as (stack, folder):
+        stack.python(OURS, str(folder), count, options.interval)
+        stack.start("planner", worker_command(POOLS["planner"]))
+        stack.start("beat", beat_command())
+        read_queue(stack, SETTLE_S, settle=True)
+        start = time.time()
+        before = cpu_of(stack, "beat", "planner")
+        arrivals = read_queue(stack, options.seconds, settle=True)
+        cpu_s = cpu_of(stack, "beat", "planner", since=before)
+        slots = slots_of(stack, start, options.seconds)
+        lateness = [(arrivals[pk] - slot) * 1000 for pk, slot in slots.items() if pk in arrivals]
+        return Found(len(slots), lateness, cpu_s=cpu_s)
+
+
+def run_with_pictures(count: int, options: argparse.Namespace) -> Found:
+    """The same with the workers that take the pictures and look after the ledger."""
+    with stack_of(options, count) as (stack, folder):
+        stack.python(OURS, str(folder), count, options.interval)
+        for name in ("planner", "capture", "upkeep"):
+            stack.start(name, worker_command(POOLS[name]))
+        stack.start("beat", beat_command())
+        time.sleep(SETTLE_S)
+        start = time.time()
+        before = cpu_of(stack, "beat", "planner")
+        time.sleep(options.seconds)
+        cpu_s = cpu_of(stack, "beat", "planner", since=before)
+        time.sleep(GRACE_S)
+        rows = stack.rows(
+            "SELECT state, lateness_ms FROM captures_capture"
+            " WHERE slot >= to_timestamp(%s) AND slot < to_timestamp(%s)",
+            start,
+            start + options.seconds,
+        )
+        late = [float(row["lateness_ms"]) for row in rows if row["state"] == "stored"]
+        return Found(len(rows), late, cpu_s=cpu_s)
+
+
+def run_peer(count: int, options: argparse.Namespace) -> Found:
+    """Beat alone, which has a row for each timelapse."""
+    with stack_of(options, count) as (stack, _):
+        start = time.time() + 2 * SETTLE_S
+        stack.python(PEERS, count, options.interval, start)
+        stack.start("beat", beat_command())
+        if start - time.time() < SETTLE_S / 2:
+            raise SystemExit("The machine is too busy: beat was not ready before the first slot.")
+        time.sleep(start - time.time())
+        before = cpu_of(stack, "beat")
+        owed = int(options.seconds * count / options.interval)
+        found = read_queue(stack, options.seconds)
+        cpu_s = cpu_of(stack, "beat", since=before)
+        step = options.interval / count
+        lateness = [(found[n] - (start + n * step)) * 1000 for n in range(min(count, owed)) if n in found]
+        return Found(min(count, owed), lateness, cpu_s=cpu_s)
+
+
+def bare_loop(count: int, options: argparse.Namespace) -> Found:
+    """The limit of the machine."""
+    with stack_of(options, 1) as (stack, _):
+        broker = broker_of(stack)
+        broker.ping()
+        step, start, found = options.interval / count, time.time() + 0.1, []
+        for number in range(int(options.seconds / step)):
+            instant = start + number * step
+            time.sleep(max(0.0, instant - time.time()))
+            broker.ping()
+            found.append((time.time() - instant) * 1000)
+        broker.close()
+        return Found(len(found), found)
+
+
+@contextmanager
+def stack_of(options: argparse.Namespace, count: int) -> Iterator[tuple[Stack, pathlib.Path]]:
+    """An empty database and a broker; the processes are started by the run."""
     with tempfile.TemporaryDirectory(prefix="tlb-") as name, fresh_database(pathlib.Path(name)) as url:
-        folder = _fill(pathlib.Path(name), options.timelapses)
-        left_out = ("web", "thumbnail", "video")
+        folder = fill(pathlib.Path(name), count)
         environment = {"TIMELAPSER_CAMERA_FOLDERS": str(folder)}
-        with running_stack(url, has_demo=False, without=left_out, **environment) as stack:
-            stack.python(SET_UP, str(folder), options.timelapses, options.interval)
-            time.sleep(SETTLE_S)
-            _measure(stack, options)
+        without = ("web", "beat", *WORKERS)
+        with running_stack(url, has_demo=False, without=without, **environment) as stack:
+            yield stack, folder
 
 
-def _fill(base: pathlib.Path, count: int) -> pathlib.Path:
+def fill(base: pathlib.Path, count: int) -> pathlib.Path:
     """One small picture under as many names as there are cameras."""
     folder = base / "pictures"
     folder.mkdir()
@@ -70,66 +211,98 @@ def _fill(base: pathlib.Path, count: int) -> pathlib.Path:
     return folder
 
 
-def _measure(stack: Stack, options: argparse.Namespace) -> None:
-    (now,) = stack.rows("SELECT clock_timestamp() AS at")
-    start = now["at"].timestamp()
-    roots = {name: stack.pid(name) for name in ("beat", "planner", "capture", "upkeep", "broker")}
-    roots["database"] = _postmaster()
-    before = {name: processes.cpu_s(pid) for name, pid in roots.items()}
-    limit: list[float] = []
-    bare = threading.Thread(target=_bare_loop, args=(stack, start, options, limit))
-    bare.start()
-    bare.join()
-    spent = {name: processes.cpu_s(pid) - before[name] for name, pid in roots.items()}
-    time.sleep(31)  # until the last grace has passed and the sweep has been
-    rows = stack.rows(
-        "SELECT slot, state, reason, lateness_ms, extract(epoch FROM sent_at - slot) * 1000 AS sent_ms,"
-        " extract(epoch FROM taken_at - slot) * 1000 AS taken_ms"
-        " FROM captures_capture WHERE slot >= to_timestamp(%s) AND slot < to_timestamp(%s)",
-        start,
-        start + options.seconds,
-    )
-    stored = [row for row in rows if row["state"] == "stored"]
-    print(f"{options.timelapses} timelapses, one slot in {options.interval} s each, {options.seconds} s:")
-    print(f"{len(rows)} slots owed, {len(stored)} stored, {len(rows) - len(stored)} not.\n")
-    for reason in sorted({row["reason"] for row in rows} - {""}):
-        print(f"- {reason}: {sum(row['reason'] == reason for row in rows)}")
-    print("| ms after the slot | p50 | p95 | p99 | max |\n|---|--:|--:|--:|--:|")
-    _line("limit: bare loop, sleep and one PING", limit)
-    _line("planner begins to send", [float(row["sent_ms"]) for row in rows if row["sent_ms"] is not None])
-    _line("reading begins", [float(row["lateness_ms"]) for row in stored])
-    _line("picture read", [float(row["taken_ms"]) for row in stored])
-    print("\n| CPU | seconds | of one core | ms a slot |\n|---|--:|--:|--:|")
-    for name, seconds in spent.items():
-        share, each = 100 * seconds / options.seconds, 1000 * seconds / max(1, len(rows))
-        print(f"| {name} | {seconds:.1f} | {share:.1f} % | {each:.2f} |")
+def read_queue(stack: Stack, seconds: float, *, settle: bool = False) -> dict[int, float]:
+    """Takes the messages of the capture queue for `seconds` and gives the instant of each one's first arrival.
 
+    With `settle` the rows are ended behind it in bulk, as workers would: else the sweep and the planner see them again.
+    """
+    broker, found, ended = broker_of(stack), {}, set()
+    is_over = threading.Event()
 
-def _bare_loop(stack: Stack, start: float, options: argparse.Namespace, found: list[float]) -> None:
-    broker = redis.Redis(unix_socket_path=str(stack.folder / "redis.sock"))
-    broker.ping()
-    step = options.interval / options.timelapses
-    for number in range(int(options.seconds / step)):
-        instant = start + number * step
-        time.sleep(max(0.0, instant - time.time()))
-        broker.ping()
-        found.append((time.time() - instant) * 1000)
+    def settle_rows() -> None:
+        while not is_over.wait(1.0):
+            fresh = [pk for pk in list(found) if pk not in ended]
+            ended.update(fresh)
+            stack.rows(
+                "UPDATE captures_capture SET state = 'failed', reason = 'bench' WHERE id = ANY(%s) RETURNING id",
+                fresh,
+            )
+
+    settling = threading.Thread(target=settle_rows)
+    if settle:
+        settling.start()
+    until = time.time() + seconds
+    while (left := until + 2 - time.time()) > 0:
+        message = broker.brpop(["capture"], timeout=max(0.1, left))
+        if message is None:
+            continue
+        at = time.time()
+        body = json.loads(base64.b64decode(json.loads(message[1])["body"]))
+        found.setdefault(int(body[0][0]), at)
+    is_over.set()
+    if settle:
+        settling.join()
     broker.close()
+    return found
 
 
-def _postmaster() -> int:
-    """The database server that `tests.servers` started for this process."""
-    mine = processes.tree(os.getpid())
-    return next(pid for pid in mine if processes.command(pid).split(" ")[0].endswith("/postgres"))
+def slots_of(stack: Stack, start: float, seconds: float) -> dict[int, float]:
+    rows = stack.rows(
+        "SELECT id, extract(epoch FROM slot)::float AS slot FROM captures_capture"
+        " WHERE slot >= to_timestamp(%s) AND slot < to_timestamp(%s)",
+        start,
+        start + seconds,
+    )
+    return {row["id"]: row["slot"] for row in rows}
 
 
-def _line(name: str, values: list[float]) -> None:
-    values = sorted(values)
-    if not values:
-        print(f"| {name} | – | – | – | – |")
-        return
-    points = [values[min(len(values) - 1, int(len(values) * share))] for share in (0.5, 0.95, 0.99, 1)]
-    print(f"| {name} | " + " | ".join(f"{point:.1f}" for point in points) + " |")
+def broker_of(stack: Stack) -> redis.Redis:
+    return redis.Redis(unix_socket_path=str(stack.folder / "redis.sock"))
+
+
+def cpu_of(stack: Stack, *names: str, since: dict[str, float] | None = None) -> dict[str, float]:
+    return {name: processes.cpu_s(stack.pid(name)) - (since or {}).get(name, 0.0) for name in names}
+
+
+@contextmanager
+def busy_slots(*, is_busy: bool) -> Iterator[None]:
+    """As many renders as the video pool has slots, each encoding without end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tlb-"))
+    count = POOLS["video"].concurrency if is_busy else 0
+    nice = str(POOLS["video"].nice)
+    running = [
+        subprocess.Popen(
+            ["nice", "-n", nice, sys.executable, "-c", RENDERS, str(folder / f"{n}.mp4")],
+            cwd=pathlib.Path(__file__).resolve().parent.parent,
+            start_new_session=True,
+        )
+        for n in range(count)
+    ]
+    try:
+        time.sleep(5 if count else 0)
+        yield
+    finally:
+        for child in running:
+            os.killpg(child.pid, 9)
+            child.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def show(count: int, renders: str, name: str, found: Found) -> None:
+    values = sorted(found.arrived)
+    at = [min(len(values) - 1, int(len(values) * share)) for share in (0.5, 0.95, 0.99, 1)]
+    points = [f"{values[position]:,.1f}" for position in at] if values else ["–"] * 4
+    cpu = [f"{1000 * spent / max(1, len(values)):.2f} {process}" for process, spent in found.cpu_s.items()]
+    cells = [
+        f"{count:,}",
+        renders,
+        name,
+        f"{found.owed:,}",
+        f"{len(values):,}",
+        *points,
+        " + ".join(cpu) or "–",
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
