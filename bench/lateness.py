@@ -82,7 +82,8 @@ from videos.encoding.segments import encode_segment
 noise = [numpy.random.default_rng(n).integers(0, 255, (1080, 1920, 3), numpy.uint8) for n in range(8)]
 pictures = [cv2.imencode(".jpg", picture)[1].tobytes() for picture in noise]
 while True:
-    encode_segment([lambda picture=picture: picture for picture in pictures] * 15, Look(1920, 1080, 25), pathlib.Path(sys.argv[1]),
+    frames = [lambda picture=picture: picture for picture in pictures] * 15
+    encode_segment(frames, Look(1920, 1080, 25), pathlib.Path(sys.argv[1]),
                    on_progress=lambda n: None, should_stop=lambda: False, time_limit_s=3600)
 """
 
