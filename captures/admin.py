@@ -174,6 +174,9 @@ class TimelapseAdmin(ModelAdmin):
             return False
         return bool(super().has_delete_permission(request, obj))
 
+    def delete_model(self, request: HttpRequest, obj: Timelapse) -> None:
+        campaign.delete(obj, by=request.user.get_username())
+
     def save_model(self, request: HttpRequest, obj: Timelapse, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         if not change:
             obj.save()

@@ -21,6 +21,7 @@ ADVICE = {
     "scheduler_was_down": "Look at the operations page: are beat and planner running?",
     "not_sent_in_time": "Look at the operations page: was the planner restarted?",
     "no_worker": "Start a capture worker, or more of them; the operations page shows who works.",
+    "no_worker_of_the_site": "Start a capture worker in the camera's network; the operations page shows who works.",
     "worker_lost": "Look into the log of the capture worker of that time.",
     "camera_busy": "Take pictures less often, or let fewer cameras share the address.",
     "disk_full": "Make room: delete films or old timelapses, or move the media folder.",

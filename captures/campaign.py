@@ -12,7 +12,7 @@ from django.db.models import F, Q
 
 from cameras.models import Camera
 from captures import ledger, versions
-from captures.exceptions import CameraBusy, MoveRefused, NotRunning, PlanRefused
+from captures.exceptions import CameraBusy, HasPictures, MoveRefused, NotRunning, PlanRefused
 from captures.models import Timelapse
 from media_jobs import audit, clock, lifecycle
 from media_jobs.events import EventType, emit
@@ -152,6 +152,20 @@ def cancel_work(timelapse: Timelapse, *, by: str) -> int:
         facts = {"captures": skipped, "jobs": cancelled}
         audit.note("work_cancelled", topic=locked.topic, by=by, facts=facts, now=now)
     return skipped + cancelled
+
+
+def delete(timelapse: Timelapse, *, by: str) -> None:
+    """Deletes one that has no pictures, with all that is owed or asked for it. Raises HasPictures, MoveRefused."""
+    with _locked(timelapse) as (locked, now):
+        if locked.captures.stored().exists():
+            raise HasPictures
+        ledger.skip_owed(locked, "cancelled")
+        if locked.captures.owed().exists():
+            raise MoveRefused("A picture is being taken just now; try it again in a few seconds.")
+        lifecycle.cancel_all(locked.topic, by=by)
+        _tell(EventType.TIMELAPSE_DELETED, locked, by, now)
+        locked.captures.all().delete()
+        Timelapse.objects.filter(pk=locked.pk).delete()
 
 
 def complete_ended(now: datetime) -> int:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Q
 
 from captures import ledger
@@ -23,10 +23,15 @@ from media_jobs.models import Pulse
 
 PERIOD = timedelta(seconds=1)
 AHEAD = timedelta(seconds=1.2)
-BATCH = 50
+BATCH = 100
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
 State = Capture.State
+NEEDED = (
+    *("camera_id", "camera__is_enabled", "start_at", "end_at", "started_at", "time_zone", "next_slot_at"),
+    *("stop_after_days", "stop_after_captures", "image_count", "schedule_error"),
+)
+MOVE_ON = f"UPDATE {Timelapse._meta.db_table} SET next_slot_at = %s WHERE id = %s"  # noqa: S608 - the model's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,16 @@ class Order:
     slot: datetime
     give_up_at: datetime
     site: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one timelapse owes in this tick, what it missed before, and where its ledger then ends."""
+
+    timelapse: Timelapse
+    captures: list[Capture]
+    gap: Gap | None
+    next_slot_at: datetime | None
 
 
 class DatabaseClock:
@@ -62,15 +77,16 @@ def plan() -> int:
     hand = DatabaseClock()
     end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
     Pulse.objects.update_or_create(name=PULSE, defaults={"kind": "clock", "at": hand.now()})
-    orders = _unsent(horizon, hand.now())
+    orders = _unsent(horizon, hand.now(), after=0)
+    newest = max((order.capture_id for order in orders), default=0)
     sent = 0
     is_planned = False
     while True:
         sent += _send_due(orders, hand.now())
         if not is_planned:
-            known = {order.capture_id for order in orders}
             is_planned = claim(horizon, hand.now()) < BATCH
-            fresh = [order for order in _unsent(horizon, hand.now()) if order.capture_id not in known]
+            fresh = _unsent(horizon, hand.now(), after=newest)
+            newest = max([newest, *(order.capture_id for order in fresh)])
             orders = deque(sorted([*orders, *fresh], key=lambda order: order.slot))
         elif orders and orders[0].slot < end:
             hand.wait_until(orders[0].slot)
@@ -80,71 +96,71 @@ def plan() -> int:
 
 def claim(horizon: datetime, now: datetime) -> int:
     """Writes the owed captures of one batch of timelapses up to `horizon`. Returns how many timelapses it took."""
-    is_free = Q(set_aside_until__isnull=True) | Q(set_aside_until__lte=now)
     with transaction.atomic():
-        timelapses = list(
-            Timelapse.objects.running()
-            .filter(is_free, next_slot_at__lt=horizon)
-            .select_related("camera")
-            .select_for_update(skip_locked=True, of=("self",))
-            .order_by("next_slot_at")[:BATCH]
-        )
+        timelapses = _due(horizon, now)
         in_force = Schedule.objects.filter(timelapse__in=timelapses, until_at__isnull=True)
         schedules = {schedule.timelapse_id: schedule for schedule in in_force}
         left = _left(timelapses)
-        captures: list[Capture] = []
-        gaps: list[Gap] = []
+        steps: list[Step] = []
         for timelapse in timelapses:
             try:
-                owed, missed = _owe(timelapse, schedules[timelapse.pk], horizon, now, left.get(timelapse.pk))
+                steps.append(_step(timelapse, schedules[timelapse.pk], horizon, now, left.get(timelapse.pk)))
             except (ValueError, ArithmeticError, LookupError) as error:
                 # It must not stop the others: put aside, with its error on its page.
-                timelapse.set_aside_until = now + SET_ASIDE
-                timelapse.schedule_error = f"The schedule could not be calculated: {error!r}"
-                continue
-            captures += owed
-            gaps += missed
-        Capture.objects.bulk_create(captures, ignore_conflicts=True)
-        Gap.objects.bulk_create(gaps, ignore_conflicts=True)
-        Timelapse.objects.bulk_update(timelapses, ["next_slot_at", "set_aside_until", "schedule_error"])
+                words = f"The schedule could not be calculated: {error!r}"
+                row = Timelapse.objects.filter(pk=timelapse.pk)
+                row.update(set_aside_until=now + SET_ASIDE, schedule_error=words)
+        Capture.objects.bulk_create([one for step in steps for one in step.captures], ignore_conflicts=True)
+        gaps = Gap.objects.bulk_create([step.gap for step in steps if step.gap], ignore_conflicts=True)
+        _move_on(steps)
         for gap in gaps:
             tell_gap(gap, gap.schedule.timetable.count(gap.from_at, gap.until_at), now)
     return len(timelapses)
 
 
+def _due(horizon: datetime, now: datetime) -> list[Timelapse]:
+    is_free = Q(set_aside_until__isnull=True) | Q(set_aside_until__lte=now)
+    return list(
+        Timelapse.objects.running()
+        .filter(is_free, next_slot_at__lt=horizon)
+        .select_related("camera")
+        .only(*NEEDED)
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by("next_slot_at")[:BATCH]
+    )
+
+
 def _left(timelapses: list[Timelapse]) -> dict[int, int]:
     """How many pictures may still be asked for, where there is a limit: what is being taken may become a picture."""
-    limited = [timelapse for timelapse in timelapses if timelapse.stop_after_captures is not None]
-    if not limited:
+    limits = {row.pk: row.stop_after_captures for row in timelapses if row.stop_after_captures is not None}
+    if not limits:
         return {}
-    rows = Capture.objects.owed().filter(timelapse__in=limited).values_list("timelapse").order_by()
+    rows = Capture.objects.owed().filter(timelapse__in=limits).values_list("timelapse").order_by()
     pending = dict(rows.annotate(count=Count("pk")))
     return {
-        timelapse.pk: (timelapse.stop_after_captures or 0)
-        - timelapse.image_count
-        - pending.get(timelapse.pk, 0)
-        for timelapse in limited
+        row.pk: limits[row.pk] - row.image_count - pending.get(row.pk, 0)
+        for row in timelapses
+        if row.pk in limits
     }
 
 
-def _owe(
+def _step(
     timelapse: Timelapse, schedule: Schedule, horizon: datetime, now: datetime, left: int | None
-) -> tuple[list[Capture], list[Gap]]:
-    """Moves the timelapse's ledger up to `horizon`; returns what is to be written: all of it, or nothing.
+) -> Step:
+    """What moves the timelapse's ledger up to `horizon`: all of it is written, or nothing.
 
     Once `left` pictures are asked for the further slots are skipped: where one of them fails, a later slot stands in.
     """
     captures: list[Capture] = []
-    gaps: list[Gap] = []
+    gap: Gap | None = None
     timetable = schedule.timetable
-    slot = timelapse.next_slot_at
-    grace = timelapse.grace
+    slot, grace = timelapse.next_slot_at, timetable.plan.grace
     if slot is not None and slot < now - grace:
         # The past never delays the present: it is accounted for by a gap, the newest slot is still to be had.
         present = next_slot(timelapse, timetable, at_or_after=now - grace)
         until = present or min(timelapse.stops_at or now, now)
         reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
-        gaps.append(Gap(timelapse=timelapse, schedule=schedule, from_at=slot, until_at=until, reason=reason))
+        gap = Gap(timelapse=timelapse, schedule=schedule, from_at=slot, until_at=until, reason=reason)
         slot = present
     while slot is not None and slot < horizon:
         capture = _owed(timelapse, timetable, slot, grace)
@@ -154,9 +170,19 @@ def _owe(
             left -= 1
         captures.append(capture)
         slot = next_slot(timelapse, timetable, at_or_after=slot + INSTANT)
-    timelapse.next_slot_at = slot
-    timelapse.set_aside_until, timelapse.schedule_error = None, ""
-    return captures, gaps
+    return Step(timelapse, captures, gap, slot)
+
+
+def _move_on(steps: list[Step]) -> None:
+    """Writes where each ledger ends now: one statement with many values, for bulk_update costs more than all else."""
+    adapt = connection.ops.adapt_datetimefield_value
+    rows = [(adapt(step.next_slot_at), step.timelapse.pk) for step in steps]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(MOVE_ON, rows)
+    mended = [step.timelapse.pk for step in steps if step.timelapse.schedule_error]
+    if mended:
+        Timelapse.objects.filter(pk__in=mended).update(set_aside_until=None, schedule_error="")
 
 
 def _owed(timelapse: Timelapse, timetable: Timetable, slot: datetime, grace: timedelta) -> Capture:
@@ -177,10 +203,11 @@ def _skip(capture: Capture, reason: str) -> None:
     capture.state, capture.reason, capture.detail = State.SKIPPED, reason, ledger.words_of(reason)
 
 
-def _unsent(horizon: datetime, now: datetime) -> deque[Order]:
+def _unsent(horizon: datetime, now: datetime, *, after: int) -> deque[Order]:
+    """What waits to be sent: the rows that were written after the one with this id."""
     rows = (
         Capture.objects.owed()
-        .filter(sent_at__isnull=True, slot__lt=horizon, give_up_at__gte=now)
+        .filter(pk__gt=after, sent_at__isnull=True, slot__lt=horizon, give_up_at__gte=now)
         .order_by("slot")
         .values_list("pk", "slot", "give_up_at", "timelapse__camera__site__slug")
     )

@@ -3,6 +3,7 @@
 CampaignError
 ├── CameraBusy     the camera has a running or paused timelapse
 ├── CameraOff      the camera is switched off here
+├── HasPictures    what has pictures is archived, not deleted
 ├── MoveRefused    the state does not allow the move
 ├── NotRunning     only a running timelapse takes pictures
 └── PlanRefused    its plan cannot be carried out
@@ -36,6 +37,10 @@ class CameraBusy(CampaignError):
 
 class CameraOff(CampaignError):
     """The camera is switched off here, so it takes no pictures. Switch it on first."""
+
+
+class HasPictures(CampaignError):
+    """This timelapse has pictures, and they are kept. Archive it."""
 
 
 class MoveRefused(CampaignError):

@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "schedule_error": "The schedule could not be calculated; the timelapse says why.",
     "not_sent_in_time": "The scheduler stopped between planning and sending this picture.",
     "no_worker": "No capture worker took it in time. Is one running, and is it fast enough?",
+    "no_worker_of_the_site": "No capture worker of the camera's site took it in time. Is one running there?",
     "worker_lost": "The worker that was taking it went away.",
     "camera_busy": "Other pictures from the same address were still being taken. A longer interval helps.",
     "camera_disabled": "The camera was switched off here.",
@@ -118,6 +119,11 @@ def claim(capture: Capture, *, worker: str) -> bool:
     """Takes an owed capture, which was just looked at, for `worker`. False where it is done, taken, or too late."""
     now: datetime = capture.seen_at  # type: ignore[attr-defined] # look() gives it
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    if not capture.timelapse.camera.is_enabled:  # since it was planned
+        _held(capture).filter(free).update(
+            state=State.SKIPPED, reason="camera_disabled", detail=words_of("camera_disabled"), lease_until=None
+        )
+        return False
     won = (
         Capture.objects.owed()
         .filter(free, pk=capture.pk, attempt=capture.attempt, give_up_at__gte=now)

@@ -16,6 +16,7 @@ from media_jobs.events import EventType, emit
 State = Capture.State
 BATCH = 1000
 RESEND_AFTER = timedelta(seconds=3)
+OF_A_SITE = Q(timelapse__camera__site__isnull=False)
 
 
 def sweep(now: datetime) -> tuple[int, int]:
@@ -25,6 +26,7 @@ def sweep(now: datetime) -> tuple[int, int]:
     given_up = (
         _give_up(untried.filter(reason="camera_busy"), State.MISSED, "camera_busy", now)
         + _give_up(untried.filter(sent_at__isnull=True), State.MISSED, "not_sent_in_time", now)
+        + _give_up(untried.filter(OF_A_SITE), State.MISSED, "no_worker_of_the_site", now)
         + _give_up(untried, State.MISSED, "no_worker", now)
         + _give_up(late.filter(lease_until__lt=now), State.FAILED, "worker_lost", now)
     )

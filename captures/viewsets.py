@@ -61,10 +61,7 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
         return rows.filter(timelapse=self.kwargs["pk"]) if self.action in {"captures", "schedules"} else rows
 
     def perform_destroy(self, instance: Timelapse) -> None:
-        # Asked before the delete, which would load every protected row.
-        if instance.captures.exists():
-            raise Conflict("This timelapse has captures, and the ledger is kept. Archive it.", "has_captures")
-        instance.delete()
+        campaign.delete(instance, by=self.request.user.get_username())
 
     @extend_schema(request=StartSerializer, responses={200: TimelapseSerializer})
     @action(detail=True, methods=["post"])

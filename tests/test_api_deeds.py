@@ -199,8 +199,8 @@ def test_state_and_counters_cannot_be_written(client):
     assert (timelapse.state, timelapse.image_count, timelapse.name) == ("created", 0, "New")
 
 
-def test_a_timelapse_with_captures_is_not_deleted(client):
-    full, empty = make_capture().timelapse, make_timelapse()
+def test_a_timelapse_with_pictures_is_not_deleted(client):
+    full, empty = make_stored_capture().timelapse, make_capture().timelapse
 
     answers = [client.delete(f"/api/v1/timelapses/{row.pk}/").status_code for row in (full, empty)]
 

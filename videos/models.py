@@ -56,7 +56,8 @@ class Video(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    timelapse = models.ForeignKey("captures.Timelapse", on_delete=models.PROTECT, related_name="videos")
+    # A timelapse that can be deleted has no pictures, so its films are wishes without files.
+    timelapse = models.ForeignKey("captures.Timelapse", on_delete=models.CASCADE, related_name="videos")
     recipe = models.ForeignKey(Recipe, on_delete=models.PROTECT, related_name="videos")
     name = models.CharField(max_length=150)
     follows = models.BooleanField(
