@@ -31,7 +31,9 @@ def make(running: Running) -> dict[str, Any]:
     small = derived_name(capture, "smalls", f"{capture.pk}.jpg")
     files.write(thumbnail, made.thumbnail)
     files.write(small, made.small)
-    Capture.objects.filter(pk=capture.pk).update(thumbnail=thumbnail, small=small)
+    if not Capture.objects.stored().filter(pk=capture.pk).update(thumbnail=thumbnail, small=small):
+        files.delete(thumbnail, small)  # the picture went while they were made
+        raise WorkFailed("The picture is gone.", code="not_found")
     payload = {
         "capture": capture.pk,
         "timelapse": capture.timelapse_id,

@@ -66,12 +66,17 @@ class Heartbeat:
             now = time.monotonic()
             with self._changed:
                 believed = [(pk, attempt) for pk, (attempt, until) in self._held.items() if now < until]
-            try:
-                lifecycle.prolong(believed)
-            except DatabaseError as error:
-                log.warning("heartbeat_lost", error=type(error).__name__)
-            finally:
-                connections.close_all()  # it is seldom needed: a connection for each process would be many
+            if believed:
+                _renew(believed)
+
+
+def _renew(held: list[tuple[UUID, int]]) -> None:
+    try:
+        lifecycle.prolong(held)
+    except DatabaseError as error:
+        log.warning("heartbeat_lost", error=type(error).__name__)
+    finally:
+        connections.close_all()  # it is seldom needed: a connection for each process would be many
 
 
 heartbeat = Heartbeat()

@@ -3,11 +3,11 @@ import time
 
 import pytest
 
-from media_jobs import clock, lifecycle
+from media_jobs import clock, correlation, lifecycle, tracked
 from media_jobs.exceptions import StorageFull, WaitForOthers, WorkCancelled, WorkFailed
 from media_jobs.models import MediaJob
 from tests import jobs
-from tests.jobs import do
+from tests.jobs import do, take
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,3 +139,48 @@ def test_work_that_was_taken_over_is_told_to_stop_and_ends_nothing():
     do(job, work, worker="w")
 
     assert (after(job).state, job.worker, job.result) == ("running", "other", {})
+
+
+class TooLong(Exception):
+    """What a pool raises in work that takes too long."""
+
+
+def test_work_that_took_too_long_is_tried_again():
+    job = record()
+
+    tracked.do(take(job), raising(TooLong()), interruption=TooLong)
+
+    assert (after(job).state, job.error_code) == ("queued", "took_too_long")
+
+
+def test_work_claims_the_best_of_the_queue_and_does_what_its_kind_says():
+    backfill, person = record("backfill", priority=2), record("person", priority=0, args={"n": 7})
+
+    assert tracked.work("capture", worker="w")
+
+    assert (after(person).state, person.result) == ("done", {"args": {"n": 7}})
+    assert after(backfill).state == "queued"
+    assert tracked.work("capture", worker="w")
+    assert not tracked.work("capture", worker="w")
+    assert not tracked.work("nobody's", worker="w")
+
+
+def test_kind_that_this_release_does_not_know_is_left_to_another_worker():
+    job = record()
+    MediaJob.objects.update(task="next.release")
+
+    assert tracked.work("capture", worker="w")
+
+    assert (after(job).state, job.error_code) == ("queued", "unknown_kind")
+    assert job.run_after > clock.now()
+
+
+def test_work_belongs_to_the_deed_that_asked_for_it():
+    with correlation.following("a" * 32):
+        job = record()
+    seen = []
+
+    with correlation.following("b" * 32):
+        tracked.do(take(job), lambda running: seen.append(correlation.current()) or {})
+
+    assert (job.correlation_id, seen) == ("a" * 32, ["a" * 32])

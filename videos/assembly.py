@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from captures.models import Capture
 from media_jobs import clock, files, lifecycle
@@ -156,7 +156,11 @@ def encode(running: Running) -> dict[str, Any]:
             raise WorkCancelled
         files.adopt(out, name)
     omitted = [wanted[position].pk for position in facts.omitted]
-    return _keep_segment(args, key, name, facts.frame_count, omitted, facts.bytes)
+    try:
+        return _keep_segment(args, key, name, facts.frame_count, omitted, facts.bytes)
+    except IntegrityError as error:
+        files.delete(name)  # the timelapse went while it was encoded
+        raise WorkCancelled from error
 
 
 def _keep_segment(
