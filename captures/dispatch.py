@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Count, Q
 
-from captures import ledger
+from captures import ledger, setback
 from captures.intervalometer import Timetable
 from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
 from captures.versions import INSTANT, next_slot, tell_gap
 from media_jobs import clock, correlation
+from media_jobs import setback as jobs_setback
 from media_jobs.models import Pulse
 
 PERIOD = timedelta(seconds=1)
@@ -76,7 +77,7 @@ def plan() -> int:
     """
     hand = DatabaseClock()
     end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
-    Pulse.objects.update_or_create(name=PULSE, defaults={"kind": "clock", "at": hand.now()})
+    _tick(hand.now())
     orders = _unsent(horizon, hand.now(), after=0)
     newest = max((order.capture_id for order in orders), default=0)
     sent = 0
@@ -92,6 +93,19 @@ def plan() -> int:
             hand.wait_until(orders[0].slot)
         else:
             return sent
+
+
+def _tick(now: datetime) -> None:
+    """Says that the clock goes, and notices when it was set back."""
+    pulse = Pulse.objects.filter(name=PULSE)
+    last_at = pulse.values_list("at", flat=True).first()
+    if last_at is None:
+        Pulse.objects.get_or_create(name=PULSE, defaults={"kind": "clock", "at": now})
+        return
+    if jobs_setback.is_noticed(last_at, now):
+        jobs_setback.draw_near(now)
+        setback.take_back_future(now)
+    pulse.update(at=now)
 
 
 def claim(horizon: datetime, now: datetime) -> int:

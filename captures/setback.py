@@ -1,0 +1,51 @@
+"""The database's clock was set back: what the ledger holds of the future was never owed, and is taken back.
+
+A clock that was wrong for a while, an hour ahead, makes a ledger that ends an hour ahead. Without this the timelapses
+would be silent until the clock has caught up, with nobody down who could be blamed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.versions import next_slot
+from media_jobs import audit
+
+BATCH = 100
+
+
+def take_back_future(now: datetime) -> int:
+    """Every running timelapse owes its slots from `now` on anew. Returns how many timelapses were ahead.
+
+    Pictures that were stored under slots that are still to come stay what they are.
+    """
+    ahead = Timelapse.objects.running().filter(next_slot_at__gt=now).order_by("pk")
+    taken, last = 0, 0
+    while batch := list(ahead.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
+        last = batch[-1]
+        taken += sum(_take_back(pk, now) for pk in batch)
+    return taken
+
+
+@transaction.atomic
+def _take_back(timelapse_id: int, now: datetime) -> bool:
+    rows = Timelapse.objects.running().select_for_update().filter(pk=timelapse_id, next_slot_at__gt=now)
+    timelapse = rows.first()
+    schedule = Schedule.objects.filter(timelapse_id=timelapse_id, until_at__isnull=True).first()
+    if timelapse is None or schedule is None:
+        return False
+    slot = next_slot(timelapse, schedule.timetable, at_or_after=max(now, schedule.from_at))
+    if slot == timelapse.next_slot_at:
+        return False
+    future = timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=slot or now)
+    count, _ = future.exclude(state=Capture.State.STORED).delete()
+    Gap.objects.filter(timelapse=timelapse, from_at__gte=slot or now).delete()
+    Gap.objects.filter(timelapse=timelapse, until_at__gt=slot or now).update(until_at=slot or now)
+    facts = {"from": now.isoformat(), "until": str(timelapse.next_slot_at), "slots": count}
+    audit.note("clock_set_back", topic=timelapse.topic, by=audit.CLOCK, facts=facts, now=now)
+    timelapse.next_slot_at = slot
+    timelapse.save(update_fields=["next_slot_at"])
+    return True
