@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from captures.intervalometer import every
 from tests.factories import make_camera, make_capture, make_job, make_recipe, make_timelapse, make_video
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,6 +47,24 @@ BODIES = {
     "deep": b"[" * 100_000,
     "deep object": b'{"a":' * 100_000,
 }
+WINDOWS = [
+    {"kind": "none"},
+    {"kind": "clock", "start": "22:00", "end": "06:00"},
+    {"kind": "sun", "start_offset_min": 45, "end_offset_min": -45},
+    {"kind": "altitude", "at_least_deg": -6.0, "at_most_deg": 60},
+]
+PLAN = {
+    "rules": [
+        {"kind": "interval", "every_s": 60, "on_the_clock": True, "window": WINDOWS[1]},
+        {"kind": "cron", "expression": "*/5 8-17 * * 1-5", "window": WINDOWS[2]},
+        {"kind": "times", "times": ["08:00", "12:30:15"], "window": WINDOWS[3]},
+        {"kind": "sun", "event": "dusk", "offset_min": -15, "window": WINDOWS[0]},
+    ],
+    "window": {"kind": "clock", "start": "08:00", "end": "18:00"},
+    "weekdays": [1, 2, 3],
+    "dates": [["2026-03-01", "2026-11-30"]],
+    "blackouts": ["2026-12-24", ["2026-12-27", "2027-01-03"]],
+}
 GOOD = {
     "cameras": {
         "name": "Garden",
@@ -72,10 +89,23 @@ GOOD = {
     "timelapses": {
         "camera": 0,
         "name": "Summer",
-        "plan": every(60),
+        "plan": PLAN,
         "start_at": None,
         "end_at": None,
+        "stop_after_days": 30,
+        "stop_after_captures": 1000,
         "time_zone": "Europe/Berlin",
+    },
+    "timelapses/preview": {
+        "camera": 0,
+        "plan": PLAN,
+        "time_zone": "Europe/Berlin",
+        "start_at": None,
+        "end_at": None,
+        "stop_after_days": 30,
+        "stop_after_captures": 1000,
+        "limit": 10,
+        "start": "2026-05-04T12:00:00Z",
     },
     "recipes": {"name": "Large", "fps": 24, "height": 1080, "codec": "h264", "quality": "high"},
     "videos": {
@@ -93,7 +123,7 @@ GOOD = {
 
 @pytest.fixture
 def rows(db):
-    camera = make_camera()
+    camera = make_camera(latitude=48.2, longitude=16.4)
     timelapse = make_timelapse(camera=camera)
     recipe = make_recipe()
     return {
@@ -125,7 +155,7 @@ def is_fine(answer):
 def test_what_the_nonsense_is_put_into_is_good_by_itself(admin, api, rows, door):
     answer = api(admin).post(f"/api/v1/{door}/", good(door, rows))
 
-    assert answer.status_code in {201, 202}, answer.content
+    assert answer.status_code in {200, 201, 202}, answer.content
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
@@ -137,6 +167,38 @@ def test_nonsense_in_a_field_is_told(admin, api, rows, door, nonsense):
         body = json.dumps(good(door, rows) | {field: NONSENSE[nonsense]})
         answer = client.post(f"/api/v1/{door}/", body, content_type="application/json")
         assert is_fine(answer), (field, answer.status_code, answer.content)
+
+
+def places_in(document, path=()):
+    """The path to everything that a document holds, itself included."""
+    yield path
+    parts = {}
+    if isinstance(document, dict | list):
+        parts = document if isinstance(document, dict) else dict(enumerate(document))
+    for name, inner in parts.items():
+        yield from places_in(inner, (*path, name))
+
+
+def with_nonsense(document, path, nonsense):
+    """A copy of the document with something else at the path."""
+    if not path:
+        return nonsense
+    copied = document.copy()
+    copied[path[0]] = with_nonsense(document[path[0]], path[1:], nonsense)
+    return copied
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_nonsense_anywhere_in_a_plan_is_told_below_it(admin, api, rows, nonsense):
+    client = api(admin)
+    form = good("timelapses/preview", rows) | {"limit": 1}
+
+    for path in places_in(PLAN):
+        body = json.dumps(form | {"plan": with_nonsense(PLAN, path, NONSENSE[nonsense])})
+        answer = client.post("/api/v1/timelapses/preview/", body, content_type="application/json")
+        assert is_fine(answer), (path, answer.status_code, answer.content)
+        if answer.status_code == 400 and "errors" in answer.json():
+            assert all(field.split(".")[0] == "plan" for field in answer.json()["errors"]), path
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", HUGE, "0.5"])
@@ -166,6 +228,11 @@ def test_bodies_that_are_none_are_told(admin, api, rows, body):
         *(f"{door}/" for door in GOOD),
         f"timelapses/{rows['timelapse']}/start/",
         f"timelapses/{rows['timelapse']}/pause/",
+        f"timelapses/{rows['timelapse']}/reschedule/",
+        f"timelapses/{rows['timelapse']}/cancel-work/",
+        f"timelapses/{rows['timelapse']}/thumbnails/",
+        f"timelapses/{rows['timelapse']}/preview/",
+        f"captures/{rows['capture']}/thumbnail/",
         f"cameras/{rows['camera']}/test/",
         f"cameras/{rows['camera']}/capture-now/",
         f"videos/{rows['video']}/render/",
@@ -200,6 +267,14 @@ FILTERS = {
     "events": ["since", "topics"],
     "timelapses/{timelapse}/captures": ["day", "slot_from", "state", "day_number", "page"],
     "timelapses/{timelapse}/coverage": ["start", "end"],
+    "timelapses/{timelapse}/schedules": ["page", "ordering"],
+    "timelapses/{timelapse}/preview": ["limit", "start"],
+    "timelapses/{timelapse}/calendar": ["from_day", "until_day"],
+    "timelapses/{timelapse}/ribbon": ["day"],
+    "timelapses/{timelapse}/gap": ["at", "direction"],
+    "timelapses/{timelapse}/why": ["at"],
+    "work": ["kind", "topic", "until", "page"],
+    "work/is-scheduled": ["kind", "topic"],
 }
 TEXTS = {
     name: value for name, value in NONSENSE.items() if isinstance(value, str) and name != "half a surrogate"
@@ -229,12 +304,23 @@ def test_unknown_ids_are_not_found(admin, api, rows, pk):
         *(f"{name}/{pk}/" for name in ("cameras", "timelapses", "captures", "recipes", "videos", "jobs")),
         f"timelapses/{pk}/captures/",
         f"timelapses/{pk}/coverage/",
+        f"timelapses/{pk}/schedules/",
+        f"timelapses/{pk}/preview/",
+        f"timelapses/{pk}/calendar/",
+        f"timelapses/{pk}/ribbon/",
+        f"timelapses/{pk}/gap/",
+        f"timelapses/{pk}/why/",
         f"cameras/{pk}/pictures/latest/",
     ]
     deeds = [
         f"cameras/{pk}/test/",
         f"cameras/{pk}/capture-now/",
         f"timelapses/{pk}/start/",
+        f"timelapses/{pk}/preview/",
+        f"timelapses/{pk}/reschedule/",
+        f"timelapses/{pk}/cancel-work/",
+        f"timelapses/{pk}/thumbnails/",
+        f"captures/{pk}/thumbnail/",
         f"videos/{pk}/render/",
         f"jobs/{pk}/cancel/",
     ]

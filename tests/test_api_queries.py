@@ -1,10 +1,11 @@
-"""A list costs the same number of queries for 3 rows as for 30."""
+"""A list costs no more queries for 30 rows than for 3."""
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from captures.models import Timelapse
+from captures import versions
+from captures.models import Schedule, Timelapse
 from media_jobs.models import Event, Pulse
 from tests.factories import NOON, make_capture, make_job, make_timelapse, make_video
 
@@ -19,6 +20,14 @@ LISTS = [
     "system",
     "timelapses/{timelapse}/captures",
     "timelapses/{timelapse}/coverage",
+    "timelapses/{timelapse}/schedules",
+    "timelapses/{timelapse}/preview",
+    "timelapses/{timelapse}/calendar/?from_day=2026-05-01",
+    "timelapses/{timelapse}/ribbon/?day=2026-05-04",
+    "timelapses/{timelapse}/gap/?at=2026-05-04T12:00:00Z",
+    "timelapses/{timelapse}/why/?at=2026-05-04T12:00:00Z",
+    "work",
+    "work/is-scheduled/?topic=timelapse.{timelapse}",
     "cameras/{camera}/pictures/latest",
     "captures/?state=stored&timelapse={timelapse}",
     "captures/?day=2026-05-04&timelapse={timelapse}",
@@ -32,7 +41,9 @@ def make_rows(first, count):
         for parent in (timelapse, first or timelapse):
             capture = make_capture(timelapse=parent, state="stored", file="f", bytes=1, checksum="c")
             make_capture(timelapse=parent, state="missed", reason="no_worker")
-        Timelapse.objects.filter(pk=timelapse.pk).update(latest_capture=capture)
+        Timelapse.objects.filter(pk=timelapse.pk).update(latest_capture=capture, next_slot_at=NOON)
+        timetable = versions.timetable_of(timelapse, NOON).to_document()
+        Schedule.objects.create(timelapse=timelapse, document=timetable, from_at=NOON)
         make_video(timelapse=timelapse, file="f", revision=1)
         make_job(state="running", started_at=NOON, progress_done=1, progress_total=9)
         event = Event.objects.create(topic=timelapse.topic, type="video_ready", payload={}, created_at=NOON)
@@ -53,7 +64,7 @@ def test_queries_do_not_grow_with_the_rows(viewer, api, path):
     make_rows(first, 27)
     many = count_queries(client, address)
 
-    assert many == few
+    assert many <= few
 
 
 def count_queries(client, address):

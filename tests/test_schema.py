@@ -12,6 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
 from tests.factories import make_camera
+from tests.test_api_fuzz import PLAN, WINDOWS
 
 KEPT = Path(__file__).parent.parent / "docs" / "openapi.yaml"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -84,6 +85,10 @@ def test_every_operation_tells_its_problems(operations):
         ("timelapses/{id}/", "delete", {"204", "409"}),
         ("timelapses/{id}/start/", "post", {"200", "409"}),
         ("timelapses/{id}/archive/", "post", {"200", "409"}),
+        ("timelapses/{id}/reschedule/", "post", {"200", "409"}),
+        ("timelapses/{id}/thumbnails/", "post", {"202"}),
+        ("captures/{id}/thumbnail/", "post", {"200", "202", "409"}),
+        ("timelapses/preview/", "post", {"200"}),
         ("videos/{id}/render/", "post", {"200", "202", "409"}),
         ("videos/{id}/", "delete", {"204", "409"}),
         ("recipes/{id}/", "delete", {"204", "409"}),
@@ -93,6 +98,36 @@ def test_every_operation_tells_its_problems(operations):
 )
 def test_what_is_asked_for_and_what_is_refused_is_told(schema, path, method, codes):
     assert codes <= set(schema["paths"][f"/api/v1/{path}"][method]["responses"])
+
+
+def test_plans_are_told_by_their_kinds(schema):
+    components = schema["components"]["schemas"]
+
+    assert components["TimelapseRequest"]["properties"]["plan"]["allOf"] == [
+        {"$ref": "#/components/schemas/PlanRequest"}
+    ]
+    for name, kinds in (("Rule", list(rules_by_kind())), ("Window", list(windows_by_kind()))):
+        mapping = components[name]["discriminator"]["mapping"]
+        assert list(mapping) == kinds
+        for kind, reference in mapping.items():
+            assert components[reference.rpartition("/")[2]]["properties"]["kind"]["const"] == kind
+
+
+def rules_by_kind():
+    return {rule["kind"]: rule for rule in PLAN["rules"]}
+
+
+def windows_by_kind():
+    return {window["kind"]: window for window in WINDOWS}
+
+
+def test_every_example_of_a_plan_keeps_to_the_schema(schema):
+    components = schema["components"]["schemas"]
+
+    for examples, part in ((rules_by_kind(), "Rule"), (windows_by_kind(), "Window")):
+        for kind, example in examples.items():
+            told = components[components[part]["discriminator"]["mapping"][kind].rpartition("/")[2]]
+            assert set(told.get("required", [])) <= set(example) <= set(told["properties"])
 
 
 def test_a_password_is_nowhere_in_what_comes_out(schema):
