@@ -4,6 +4,7 @@ import json
 import os
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 60_000  # on a machine that is busy with everything else
+expect.set_options(timeout=PATIENCE_MS)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -148,8 +150,12 @@ def add_and_test_camera(person, name, address):
 
 def start_timelapse(person, name):
     page = person.page
+    page.get_by_role("link", name="New timelapse").click()
+    expect(page.locator("#preview")).to_contain_text("Every 5 min")
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_text("2 s", exact=True).click()
+    expect(page.locator("#preview")).to_contain_text("Every 2 s")
+    expect(page.locator("#preview")).to_contain_text("43\u202f200")
     page.locator("#start-timelapse").click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     expect(page.locator("#part-state .pill")).to_have_text("Recording")
@@ -240,7 +246,19 @@ def test_everything_that_matters_works_without_javascript(visit, stack):
     with visit(java_script_enabled=False) as person:
         page = person.page
         person.log_in()
-        page.goto(f"{stack.url}/timelapses/{timelapse}/")
+        page.goto(f"{stack.url}/timelapses/{timelapse}/edit/")
+        page.get_by_role("button", name="Another rule").click()
+        page.get_by_text("At times", exact=True).last.click()
+        page.get_by_label("Times of the day").last.fill("08:00")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.locator("#preview")).to_contain_text("Every 1 s and at 08:00")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#part-versions")).to_contain_text("Every 1 s and at 08:00")
+        page.get_by_label("Why was there no picture at").fill("00:00")
+        page.get_by_role("button", name="Why?").click()
+        expect(page.locator("#answer")).to_contain_text("The timelapse began at")
+        page.get_by_role("link", name="Earlier month").click()
+        expect(page.locator("#part-calendar .ahead")).to_have_count(0)
         page.get_by_role("button", name="Pause").click()
         expect(page.locator("#part-state .pill")).to_have_text("Paused")
         expect(page.locator("#toasts")).to_contain_text("“Plain” is paused.")
@@ -266,6 +284,10 @@ def test_no_page_is_wider_than_a_phone_and_every_button_can_be_hit(visit, stack,
             "camera": camera,
             "timelapse": f"/timelapses/{timelapse}/",
             "edit": f"{camera}edit/",
+            "start": f"{camera}start/",
+            "schedule": f"/timelapses/{timelapse}/edit/",
+            "operations": "/operations/",
+            "audit": "/audit/",
             "add": "/cameras/add/",
             "missing": "/nothing/",
         }.items():
@@ -282,6 +304,145 @@ def test_no_page_is_wider_than_a_phone_and_every_button_can_be_hit(visit, stack,
             assert low == [], name
             person.keep(f"phone-{scheme}-{name}")
         person.complaints = [words for words in person.complaints if "/nothing/" not in words]
+
+
+def test_running_timelapse_is_edited_with_its_preview_beside_it(visit, stack):
+    timelapse = stack.add_timelapse("http", stack.http_address, name="Edited", seconds=3600, follows=False)
+    with visit() as person:
+        page, preview = person.page, person.page.locator("#preview")
+        person.log_in()
+        page.goto(f"{stack.url}/timelapses/{timelapse}/")
+        person.picture()
+        page.get_by_role("link", name="Edit", exact=True).click()
+        expect(preview).to_contain_text("Every 1 s")
+        page.get_by_text("10 s", exact=True).click()
+        expect(preview).to_contain_text("Every 10 s")
+
+        page.get_by_role("button", name="Another rule").click()
+        page.get_by_text("Cron", exact=True).last.click()
+        page.get_by_label("Cron expression").last.fill("0 12 *")
+        expect(preview).to_contain_text("Not complete yet")
+        page.get_by_label("Cron expression").last.fill("0 12 * * *")
+        expect(preview).to_contain_text("Every 10 s and cron 0 12 * * *")
+        page.get_by_text("Remove", exact=True).last.click()
+        expect(preview).not_to_contain_text("cron")
+
+        opens = datetime.now(UTC) + timedelta(hours=3)
+        page.get_by_text("From … to …", exact=True).last.click()
+        page.get_by_label("From", exact=True).last.fill(f"{opens:%H:%M}")
+        page.get_by_label("To", exact=True).last.fill(f"{opens + timedelta(hours=1):%H:%M}")
+        expect(preview).to_contain_text("left out")
+        expect(preview.locator("time").first).to_have_text(re.compile(f"^{opens:%H:%M}"))
+        person.keep("schedule-edited")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#part-state .pill")).to_have_text(
+            re.compile(f"^Sleeping until .*{opens:%H:%M}$")
+        )
+        expect(page.locator("#part-versions")).to_contain_text(f"Every 10 s, {opens:%H:%M} to")
+        expect(page.locator("#part-decisions")).to_contain_text("Schedule changed")
+
+        page.locator("#part-decisions").get_by_role("link", name="what came of it").first.click()
+        expect(page.get_by_role("heading", name="What came of it")).to_be_visible()
+        expect(page.locator(".thread .decision")).to_contain_text("Schedule changed")
+
+
+HOLES = """
+from datetime import datetime, time, timedelta
+from cameras.models import Camera
+from captures.intervalometer import Place, Plan, Timetable
+from captures.models import Capture, Schedule, Timelapse
+from media_jobs import clock
+
+now = clock.now()
+midnight = datetime.combine(now.date() - timedelta(days=1), time(), tzinfo=now.tzinfo)
+camera = Camera.objects.create(name=given[0], address="rtsp://192.0.2.1/")
+plan = {
+    "rules": [{"kind": "interval", "every_s": 600, "on_the_clock": True}],
+    "window": {"kind": "clock", "start": "06:00", "end": "18:00"},
+}
+timelapse = Timelapse.objects.create(
+    camera=camera, name=given[0], plan=Plan.from_document(plan).to_document(), time_zone="UTC", state="completed",
+    started_at=midnight, completed_at=midnight + timedelta(days=1),
+)
+timetable = Timetable.of(timelapse.plan_value, zone="UTC", place=None, seed="", start=midnight)
+end = midnight + timedelta(days=1)
+Schedule.objects.create(timelapse=timelapse, document=timetable.to_document(), from_at=midnight, until_at=end)
+for slot in timetable.between(midnight, end):
+    is_lost = 9 <= slot.hour < 11 or slot.hour == 14
+    state = "missed" if is_lost else "stored"
+    Capture.objects.create(
+        timelapse=timelapse, slot=slot, give_up_at=slot, state=state,
+        reason="scheduler_was_down" if is_lost else "",
+        detail="The scheduler was down at that time." if is_lost else "",
+        file="" if is_lost else f"{slot:%H%M}.jpg", bytes=1, checksum="0",
+    )
+answer = [timelapse.pk, midnight.date().isoformat()]
+"""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_holes_are_seen_in_the_month_and_the_day_and_explained_in_a_click(visit, stack, size):
+    timelapse, day = stack.python(HOLES, f"Holes {size['width']}")
+    with visit(viewport=size, has_touch=size is PHONE) as person:
+        page, answer = person.page, person.page.locator("#answer")
+        person.log_in()
+        page.goto(f"{stack.url}/timelapses/{timelapse}/?day=2001-01-01")
+        page.goto(f"{stack.url}/timelapses/{timelapse}/?month={day[:7]}")
+        cell = page.locator(f"#day-{day}")
+        expect(cell).to_have_class(re.compile("some"))
+        cell.focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
+        expect(cell.locator(".tip")).to_contain_text("55 of 73 kept")
+        expect(cell.locator(".tip")).to_contain_text("The scheduler was down at that time.")
+        cell.click()
+        expect(page.locator("#part-day")).to_contain_text("55 of 73 owed pictures kept")
+        expect(page.locator(".ribbon .fill-missed")).to_have_count(2)
+
+        ribbon = page.locator(".ribbon")
+        box = ribbon.bounding_box()
+        ribbon.click(position={"x": box["width"] * 10.03 / 24, "y": 20})
+        expect(answer).to_contain_text("The scheduler was down at that time.")
+        expect(answer).to_contain_text("The picture of 10:00:00 was missed.")
+        expect(page.locator(".marker")).to_have_count(1)
+
+        page.get_by_role("link", name="Next gap").click()
+        expect(answer).to_contain_text("The picture of 14:00:00 was missed.")
+        page.get_by_role("link", name="Next gap").click()
+        expect(answer).to_contain_text("There is no later gap.")
+        page.goto(f"{stack.url}/timelapses/{timelapse}/?at={day}T13:00:00Z")
+        page.get_by_role("link", name="Previous gap").click()
+        expect(answer).to_contain_text("The picture of 09:00:00 was missed.")
+
+        page.get_by_label("Why was there no picture at").fill("05:10")
+        page.get_by_role("button", name="Why?").click()
+        expect(answer).to_contain_text("No picture was owed then.")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide == 0
+        person.keep(f"holes-{size['width']}")
+        # The pictures of these rows are none.
+        person.complaints = [words for words in person.complaints if "/media/" not in words]
+
+
+def test_operations_are_live(visit, stack):
+    with visit() as person:
+        page = person.page
+        person.log_in()
+        page.get_by_role("link", name="Operations").click()
+        for queue in ("planner", "capture", "thumbnail", "video", "upkeep"):
+            expect(page.locator(f"[data-queue={queue}]")).to_contain_text("1 alive")
+        expect(page.locator("[data-worker^=planner]")).to_contain_text("0.1.0")
+        hand = page.locator('[data-entry="captures.plan"]')
+        expect(hand).not_to_contain_text("late")
+        # By itself, without a click: the planner's count of runs grows.
+        runs = hand.locator("td.number").last
+        before = runs.inner_text()
+        expect(runs).not_to_have_text(before)
+        tidy = page.locator('[data-entry="videos.tidy"]')
+        tidy.get_by_role("button", name="Run now").click()
+        expect(page.locator("#toasts")).to_contain_text("videos.tidy is being run.")
+        expect(tidy).to_contain_text(f"by {stack.username}")
+        person.keep("operations")
 
 
 def test_theme_is_remembered_and_does_not_flash(visit):

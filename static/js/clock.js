@@ -31,7 +31,7 @@ function ago(seconds) {
   return `${Math.round(seconds / 86400)} days ago`;
 }
 
-/** The slot that comes next, in ms: the grid is known, so nothing has to be asked. null: there is none. */
+/** The slot that comes next, in ms: a plain grid is known, so nothing has to be asked. null: there is none. */
 export function nextSlot(nextAt, intervalMs, moment, fromAt, untilAt) {
   let slot = nextAt + Math.ceil((moment - nextAt) / intervalMs) * intervalMs;
   if (slot < fromAt) slot += Math.ceil((fromAt - slot) / intervalMs) * intervalMs;
@@ -40,6 +40,10 @@ export function nextSlot(nextAt, intervalMs, moment, fromAt, untilAt) {
 
 function tickCountdown(element, moment) {
   const { nextAt, interval, fromAt, untilAt } = element.dataset;
+  if (!interval) {
+    tickOnce(element, (Date.parse(nextAt) - moment) / 1000);
+    return;
+  }
   const intervalMs = Number(interval) * 1000;
   const from = fromAt ? Date.parse(fromAt) : -Infinity;
   const until = untilAt ? Date.parse(untilAt) : Infinity;
@@ -55,6 +59,12 @@ function tickCountdown(element, moment) {
   element.classList.toggle("is-now", isNow);
   setText(words, isNow ? "Now" : spell(Math.ceil((slot - moment) / 1000)));
   if (bar) bar.value = Math.min(1, Math.max(0, 1 - (slot - moment) / intervalMs));
+}
+
+/** Of a plan with windows, times or the sun the next slot alone is known; the one after it comes with the next part. */
+function tickOnce(element, seconds) {
+  element.classList.toggle("is-now", seconds <= 0);
+  setText(element.querySelector("[data-words]"), seconds <= 0 ? "Now" : spell(Math.ceil(seconds)));
 }
 
 function setText(element, text) {

@@ -12,17 +12,23 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from media_jobs import clock, events, roles
+from media_jobs.exceptions import TooManyWaiting
 from timelapser.pages.status import alarms
 
 View = Callable[..., HttpResponseBase]
 
 
 def page(deed: str, *methods: str) -> Callable[[View], View]:
-    """A view for those who may do `deed`; answers `methods` (GET and HEAD by default) and is never cached."""
+    """A view for those who may do `deed`; answers `methods` (GET and HEAD by default) and is never cached.
+
+    Work that there is no room for is refused in words.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -31,7 +37,10 @@ def page(deed: str, *methods: str) -> Callable[[View], View]:
                 raise PermissionDenied
             if request.method == "GET" and not is_partial(request):
                 request.latest_event = events.latest()  # type: ignore[attr-defined] # before the view looks at rows
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except TooManyWaiting as error:
+                return answer(request, str(error), back_to(request, reverse("dashboard")), is_error=True)
 
         guarded: View = never_cache(require_http_methods(methods or ("GET", "HEAD"))(checked))
         return guarded
@@ -74,6 +83,14 @@ def show_parts(request: HttpRequest, templates: Mapping[str, str], context: dict
     known = {"banner": "_banner.html"} | dict(templates)
     drawn = [render_to_string(known[name], everything, request=request) for name in asked if name in known]
     return HttpResponse("".join(drawn))
+
+
+def back_to(request: HttpRequest, otherwise: str) -> str:
+    """The page that the button was on, if it says so and is one of ours."""
+    wanted = request.POST.get("next", "")
+    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
+        return wanted
+    return otherwise
 
 
 def answer(request: HttpRequest, words: str, back_to: str, *, is_error: bool = False) -> HttpResponse:

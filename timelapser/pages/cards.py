@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, Subquery, Sum, Value, When
 
 from cameras.models import Camera
+from captures.intervalometer import Plan
+from captures.intervalometer.rules import IntervalRule
 from captures.models import Capture, Timelapse
 from timelapser.pages.status import Standing, standing_of
 from videos.models import Video
@@ -34,6 +36,15 @@ class Card:
     @property
     def is_paused(self) -> bool:
         return self.timelapse is not None and self.timelapse.state == State.PAUSED
+
+    @property
+    def grid_s(self) -> int | None:
+        """The interval of a plan that is nothing but one: then all its slots are known. None for every other."""
+        plan = self.timelapse.plan_value if self.timelapse else None
+        rule = plan.rules[0] if plan else None
+        if isinstance(rule, IntervalRule) and plan == Plan((rule,)):
+            return rule.every_s
+        return None
 
     @property
     def is_late(self) -> bool:

@@ -121,7 +121,7 @@ class Kept:
 
     def _cell(self, day: date, kept: days.Day | None) -> Cell:
         if kept is None or not kept.owed:
-            return Cell(day, "coming" if day > self.last_day else "nothing", None, "")
+            return Cell(day, "ahead" if day > self.last_day else "nothing", None, "")
         return Cell(day, _colour(kept), kept, words_for(kept.top_reason) if kept.top_reason else "")
 
     @property
@@ -210,10 +210,14 @@ class Kept:
         return (self.at or self.bounds[0]).isoformat()
 
     @property
-    def query(self) -> str:
-        """What an address needs to show the same again."""
-        wish = {"month": f"{self.month:%Y-%m}", "day": self.day.isoformat()}
-        return urlencode(wish | ({"at": self.at.isoformat()} if self.at else {}))
+    def month_query(self) -> str:
+        """What an address needs to show this month again."""
+        return urlencode({"month": f"{self.month:%Y-%m}", "day": self.day.isoformat()})
+
+    @property
+    def day_query(self) -> str:
+        """What an address needs to show this day, and this instant of it, again."""
+        return urlencode({"at": self.at.isoformat()} if self.at else {"day": self.day.isoformat()})
 
 
 def _colour(kept: days.Day) -> str:

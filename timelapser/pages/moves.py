@@ -7,13 +7,12 @@ from collections.abc import Callable
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from captures import backfill, campaign, ledger
 from captures.exceptions import CampaignError
 from captures.models import Timelapse
 from media_jobs.roles import OPERATE
-from timelapser.pages.access import answer, page
+from timelapser.pages.access import answer, back_to, page
 
 MOVES: dict[str, tuple[Callable[..., None], str]] = {
     "start": (campaign.start, "“{}” has started."),
@@ -69,8 +68,4 @@ def make_thumbnails(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def back(request: HttpRequest, timelapse: Timelapse) -> str:
-    """The page that the button was on, if it says so and is one of ours; else the timelapse's."""
-    wanted = request.POST.get("next", "")
-    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
-        return wanted
-    return reverse("timelapse", args=[timelapse.pk])
+    return back_to(request, reverse("timelapse", args=[timelapse.pk]))

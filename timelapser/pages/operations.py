@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from cameras import sites
-from media_jobs import clock, lifecycle, queue_state, workers
+from media_jobs import clock, lifecycle, limits, queue_state, workers
 from media_jobs.models import MediaJob, Pulse
 from media_jobs.roles import CONFIGURE, OPERATE, SEE
 from timelapser import entries
@@ -23,6 +23,7 @@ PARTS = {
     "queues": "operations/_queues.html",
     "workers": "operations/_workers.html",
     "clock": "operations/_clock.html",
+    "pressure": "operations/_pressure.html",
     "trouble": "operations/_trouble.html",
 }
 TROUBLE = (MediaJob.State.FAILED, MediaJob.State.PARKED)
@@ -79,6 +80,7 @@ def _context(now: datetime) -> dict[str, Any]:
         "queues": partial(_queues, now),
         "workers": partial(_workers, now),
         "entries": partial(entries.standing, now),
+        "pressure": _pressure,
         "trouble": partial(_trouble, now),
     }
 
@@ -100,6 +102,12 @@ def _worker_row(pulse: Pulse) -> WorkerRow:
         running=sum(facts.get("running", {}).values()),
         is_clock_wrong=abs(facts.get("clock_offset_s", 0)) > workers.CLOCKS_APART_S,
     )
+
+
+def _pressure() -> list[limits.Pressure]:
+    """The kinds of work that have a limit, those that press most first."""
+    limited = [one for one in limits.pressure() if one.limit]
+    return sorted(limited, key=lambda one: -one.waiting / one.limit)
 
 
 def _trouble(now: datetime) -> list[MediaJob]:

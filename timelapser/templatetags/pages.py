@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django import template
 
+from captures.intervalometer import Plan, PlanError
+
 register = template.Library()
 
 
@@ -116,10 +118,21 @@ def facts(values: object) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, Mapping):
-        return facts(value)
+        return _plan_words(value) if "rules" in value else facts(value)
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
+        return (" → " if len(value) == 2 else ", ").join(map(_short, value))
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return str(value)
+
+
+def _plan_words(document: Mapping[str, object]) -> str:
+    try:
+        return f"“{Plan.from_document(document).words}”"
+    except PlanError:
+        return "a plan that cannot be read"
 
 
 @register.filter
