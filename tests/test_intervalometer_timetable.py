@@ -16,7 +16,7 @@ NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)  # a Monday
 BERLIN = "Europe/Berlin"
 CHANGING_ZONES = [zone for zone in ZONES if changes(zone, 2026)]
 FIXED_ZONES = [zone for zone in ZONES if not changes(zone, 2026)]
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=40, deadline=None)
 
 
 @st.composite
@@ -382,6 +382,16 @@ def test_forecast_merges_what_is_left_out_by_reason():
         Coming(friday, "every 1 h on the clock"),
         Coming(monday.replace(hour=8), "every 1 h on the clock"),
     ]
+
+
+def test_what_is_left_out_in_two_nights_is_told_for_each():
+    window = {"kind": "clock", "start": "11:00", "end": "12:00"}
+    table = timetable(every(1800, on_the_clock=True) | {"window": window}, start=NOON)
+
+    told = list(table.forecast(NOON, limit=5))
+
+    nights = [(one.from_at, one.until_at, one.count) for one in told if isinstance(one, LeftOut)]
+    assert nights == [(NOON + k * DAY, NOON + k * DAY + timedelta(hours=23), 45) for k in (0, 1)]
 
 
 def test_the_open_period_is_what_people_wait_for():
