@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
@@ -169,17 +170,25 @@ class TimelapseAdmin(ModelAdmin):
         return fixed
 
     def has_delete_permission(self, request: HttpRequest, obj: Timelapse | None = None) -> bool:
-        """The ledger is kept: only what has no captures can go, and only one at a time."""
-        if obj is None or obj.captures.exists():
+        """Pictures are kept: only what has none can go, and only one at a time."""
+        if obj is None or obj.captures.stored().exists():
             return False
         return bool(super().has_delete_permission(request, obj))
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with it, which nobody can delete by itself: slots without pictures, and what was asked for it."""
+        listed, counts, _, _ = super().get_deleted_objects(objs, request)
+        return listed, counts, set(), []
+
     def delete_model(self, request: HttpRequest, obj: Timelapse) -> None:
-        campaign.delete(obj, by=request.user.get_username())
+        try:
+            campaign.delete(obj, by=request.user.get_username())
+        except CampaignError as error:
+            raise PermissionDenied(str(error)) from error
 
     def save_model(self, request: HttpRequest, obj: Timelapse, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         if not change:
-            obj.save()
+            campaign.create(obj, by=request.user.get_username())
             return
         wanted = {name: form.cleaned_data[name] for name in form.changed_data}
         try:

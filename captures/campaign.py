@@ -1,4 +1,4 @@
-"""Every move of a timelapse: start, pause, resume, complete, archive. See the drawing on Timelapse."""
+"""Every move of a timelapse, from its creation until its deletion. See the drawing on Timelapse."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ MOVED: dict[tuple[str, str], EventType] = {
 }
 TIMING = {"plan", "start_at", "end_at", "stop_after_days", "stop_after_captures", "time_zone"}
 CHANGEABLE = TIMING | {"name"}
+
+
+def create(timelapse: Timelapse, *, by: str) -> None:
+    """Saves a new one; nothing is owed before it is started."""
+    with transaction.atomic():
+        timelapse.save(force_insert=True)
+        _tell(EventType.TIMELAPSE_CREATED, timelapse, by, clock.now())
 
 
 def start(timelapse: Timelapse, *, by: str, complete_active: bool = False) -> None:

@@ -182,6 +182,11 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
         except PlanRefused as error:
             raise serializers.ValidationError({"plan": by_path(error.problems)}) from None
 
+    def create(self, validated_data: dict[str, Any]) -> Timelapse:
+        timelapse = Timelapse(**validated_data)
+        campaign.create(timelapse, by=self.context["request"].user.get_username())
+        return timelapse
+
     def update(self, instance: Timelapse, validated_data: dict[str, Any]) -> Timelapse:
         validated_data.pop("camera", None)
         campaign.change(instance, by=self.context["request"].user.get_username(), **validated_data)

@@ -363,6 +363,24 @@ def test_a_plan_that_cannot_be_carried_out_is_not_saved(browser, plan, words):
     assert timelapse.plan == every(3600)
 
 
+def test_a_timelapse_without_pictures_is_deleted_with_its_work(browser):
+    timelapse = make_timelapse(interval_s=60)
+    campaign.start(timelapse, by="ada")
+    make_capture(timelapse=timelapse)
+    make_job(topic=timelapse.topic)
+    with_picture = make_stored_capture().timelapse
+    act(browser, Timelapse, "delete_selected", timelapse)
+
+    shown = browser.get(url(Timelapse, "delete", timelapse.pk)).content.decode()
+    browser.post(url(Timelapse, "delete", timelapse.pk), {"post": "yes"})
+    refused = browser.post(url(Timelapse, "delete", with_picture.pk), {"post": "yes"})
+
+    assert "Are you sure" in shown
+    assert refused.status_code == 403
+    assert list(Timelapse.objects.all()) == [with_picture]
+    assert MediaJob.objects.get().state == "cancelled"
+
+
 def test_a_new_timelapse_is_previewed_and_made(browser):
     camera = make_camera()
     values = {
@@ -379,7 +397,11 @@ def test_a_new_timelapse_is_previewed_and_made(browser):
     assert not Timelapse.objects.exists()
 
     assert browser.post(url(Timelapse, "add"), values).status_code == 302
-    assert Timelapse.objects.get().plan == every(900)
+    timelapse = Timelapse.objects.get()
+    assert timelapse.plan == every(900)
+    assert [(event.type, event.payload["by"]) for event in Event.objects.all()] == [
+        ("timelapse_created", "root")
+    ]
 
 
 def test_schedules_that_were_are_shown_in_words(browser):

@@ -8,6 +8,7 @@ from captures import campaign
 from captures.intervalometer import every
 from captures.models import Capture, Timelapse
 from media_jobs import clock
+from media_jobs.models import Event
 from tests.factories import NOON, make_camera, make_stored_capture, make_timelapse
 
 MINUTE = every(60)
@@ -53,6 +54,12 @@ def test_a_timelapse_without_a_plan_has_the_usual_one(client):
     made = client.post("/api/v1/timelapses/", {"camera": make_camera().pk, "name": "Plain"}).json()
 
     assert (made["plan"], made["plan_words"]) == (every(300), "every 5 min")
+    event = Event.objects.get()
+    assert (event.type, event.topic, event.payload["by"]) == (
+        "timelapse_created",
+        f"timelapse.{made['id']}",
+        "ada",
+    )
 
 
 @pytest.mark.parametrize(
