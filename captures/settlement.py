@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from captures.ledger import names_of, note_sent, send, words_of
@@ -15,6 +15,7 @@ from media_jobs.events import EventType, emit
 
 State = Capture.State
 BATCH = 1000
+MOST_AT_ONCE, MOST_OF_ONE_WRITER = 2000, 400
 RESEND_AFTER = timedelta(seconds=3)
 OF_A_SITE = Q(timelapse__camera__site__isnull=False)
 
@@ -66,11 +67,13 @@ def _give_up(late: CaptureQuerySet, state: str, reason: str, now: datetime) -> i
             return given_up
 
 
-def account(*, batch: int = BATCH, limit: int = 2000) -> int:
+def account(*, batch: int = BATCH, limit: int | None = None) -> int:
     """Turns gaps into rows, newest slots first, `batch` rows a transaction. Returns how many were written.
 
-    At most `limit`, so that the sweep, which waits behind it, has its turn.
+    At most `limit`, so that the sweep, which waits behind it, has its turn; fewer by default where the planner waits
+    as well, because the database has one lock for all.
     """
+    limit = limit or (MOST_AT_ONCE if connection.features.has_select_for_update else MOST_OF_ONE_WRITER)
     written = 0
     while written < limit and (gap := Gap.objects.order_by("-until_at").first()):
         written += _account_some(gap.pk, min(batch, limit - written))

@@ -49,29 +49,29 @@ def test_days_of_seconds_are_counted_at_once_and_written_without_delaying_the_pr
         assert told.reasons == {"scheduler_was_down": expected[timelapse.pk]}
 
     # The books are brought up to date while the planner goes on: no tick of it takes a second.
-    writer = threading.Thread(target=write_some, args=[8000])
-    writer.start()
-    ticks = []
-    while writer.is_alive():
-        begun, now = time.monotonic(), clock.now()
-        dispatch.claim(now + dispatch.AHEAD, now)
-        ticks.append(time.monotonic() - begun)
-        writer.join(0.2)
-    assert ticks
+    ticks, written = [], []
+    for _ in range(4):
+        writer = threading.Thread(target=write_some, args=[written])
+        writer.start()
+        while writer.is_alive():
+            begun, now = time.monotonic(), clock.now()
+            dispatch.claim(now + dispatch.AHEAD, now)
+            ticks.append(time.monotonic() - begun)
+            writer.join(0.2)
     assert max(ticks) < 1
 
     for timelapse in timelapses:
         told = coverage(timelapse, firsts[timelapse.pk], firsts[timelapse.pk] + timedelta(days=2))
         assert told.missed == told.owed_total == 2 * 86_400
-    assert Capture.objects.filter(state="missed", reason="scheduler_was_down").count() == 8000
+    assert Capture.objects.filter(state="missed", reason="scheduler_was_down").count() == sum(written) >= 1600
     present = Capture.objects.filter(state="owed").count()
     assert present >= len(timelapses)
 
 
-def write_some(count):
+def write_some(written):
+    """What the entry does once."""
     try:
-        for _ in range(count // 2000):
-            settlement.account()
+        written.append(settlement.account())
     finally:
         connections.close_all()
 

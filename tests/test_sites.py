@@ -93,7 +93,7 @@ def test_a_camera_that_moves_to_a_site_is_taken_there_from_the_next_slot_on(gard
     now = clock.now()
     capture = make_capture(timelapse=timelapse, slot=now, give_up_at=now + MINUTE)
 
-    orders = dispatch._unsent(now + MINUTE, now)
+    orders = dispatch._unsent(now + MINUTE, now, after=0)
 
     assert [order.site for order in orders if order.capture_id == capture.pk] == ["garden"]
 
