@@ -103,6 +103,16 @@ def test_a_plan_with_the_sun_is_refused_where_the_camera_has_no_place(client):
     assert made.status_code == 201
 
 
+def test_a_timelapse_whose_camera_has_lost_its_place_does_not_start(client):
+    timelapse = make_timelapse(plan=DAYLIGHT)
+
+    answer = client.post(f"/api/v1/timelapses/{timelapse.pk}/start/")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "plan_refused")
+    assert list(answer.json()["errors"]) == ["plan.place"]
+    assert Timelapse.objects.get().state == "created"
+
+
 def test_a_changed_plan_of_a_running_timelapse_is_in_force_at_once(client):
     timelapse = make_timelapse(interval_s=3600)
     campaign.start(timelapse, by="ada")

@@ -36,7 +36,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = serializers.DictField(  # type: ignore[assignment] # the name is ours; DRF keeps fields elsewhere
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="What is wrong with each field; only with the code `invalid`.",
+        help_text="What is wrong with each field; only with the codes `invalid` and `plan_refused`.",
     )
     active_timelapse = serializers.IntegerField(
         required=False, help_text="Which timelapse keeps the camera busy; only with the code `camera_busy`."

@@ -19,7 +19,7 @@ from rest_framework.views import set_rollback
 
 from cameras.exceptions import CameraError
 from cameras.sources import AddressRefused, SourceError
-from captures.exceptions import CameraBusy, CampaignError
+from captures.exceptions import CameraBusy, CampaignError, PlanRefused
 from media_jobs.exceptions import JobError, StorageError, TooManyWaiting
 from videos.exceptions import VideoError
 
@@ -69,6 +69,8 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response:
     }
     if isinstance(error, api_errors.ValidationError):
         body["errors"] = flatten(error.detail)
+    if isinstance(error, PlanRefused):
+        body["errors"] = flatten({"plan": {path: [words] for path, words in error.problems.items()}})
     if isinstance(error, CameraBusy):
         body["active_timelapse"] = error.active.pk
     if request is not None:
