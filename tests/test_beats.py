@@ -4,6 +4,7 @@ And what can only be seen while everything runs: entries' runs, edited periods, 
 """
 
 import itertools
+import os
 import signal
 from dataclasses import replace
 from datetime import timedelta
@@ -200,3 +201,17 @@ def test_a_site_without_workers_is_an_alarm_until_they_are_there(stack):
         )
     assert job["worker"].startswith("capture.garden@")
     assert job["result"]["ok"] is True
+
+
+def test_a_worker_that_ends_in_order_takes_its_sign_of_life_with_it(stack):
+    def row():
+        return stack.rows("SELECT facts FROM media_jobs_pulse WHERE name LIKE 'planner3@%%'")
+
+    before = row()[0]["facts"]["pid"]
+    os.kill(stack.pid("planner3"), signal.SIGTERM)
+    wait_for(lambda: not row(), within_s=30, what="the row to go", every_s=0.05)
+    wait_for(
+        lambda: (found := row()) and found[0]["facts"]["pid"] != before,
+        within_s=60,
+        what="its successor's row",
+    )

@@ -209,11 +209,14 @@ def test_admin_s_action_runs_entries_by_the_one_door(broker, synced, superuser, 
     ] == [superuser.username]
 
 
-def test_admin_lists_only_our_way_to_run(synced, superuser, pages):
-    page = pages(superuser).get("/admin/django_celery_beat/periodictask/").content.decode()
+def test_admin_has_only_our_way_to_run(synced, superuser, pages, broker):
+    browser, address = pages(superuser), "/admin/django_celery_beat/periodictask/"
+    page = browser.get(address).content.decode()
 
     assert 'value="run_now"' in page
     assert 'value="run_tasks"' not in page
+    browser.post(address, {"action": "run_tasks", "_selected_action": [row_of("videos.tidy").pk]})
+    assert tasks_in(broker, "upkeep") == []
 
 
 def test_what_is_switched_off_is_said(synced, viewer, pages):

@@ -96,14 +96,10 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     list_editable = ["enabled"]
     list_filter = ["enabled"]
     date_hierarchy = None
-    actions = ["run_now"]
+    actions = ["run_now"]  # django-celery-beat's own way to run tasks is a door of its own
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EntryRows
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Without django-celery-beat's way to run tasks, which is a door of its own."""
-        return {name: each for name, each in super().get_actions(request).items() if name != "run_tasks"}
 
     @admin.action(description="Run now", permissions=["change"])
     def run_now(self, request: HttpRequest, rows: QuerySet[PeriodicTask]) -> None:
