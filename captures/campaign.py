@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from cameras.models import Camera
 from captures import ledger, versions
 from captures.exceptions import CameraBusy, HasPictures, MoveRefused, NotRunning, PlanRefused
-from captures.models import Timelapse
+from captures.models import Schedule, Timelapse
 from media_jobs import audit, clock, lifecycle
 from media_jobs.events import EventType, emit
 
@@ -146,6 +146,16 @@ def reschedule_of_camera(camera: Camera, *, by: str) -> int:
             reschedule(timelapse, by=by)
             changed += 1
     return changed
+
+
+def follow_cameras() -> int:
+    """Reschedules the timelapses whose camera has been moved, by whatever way. Returns how many changed."""
+    by_the_sun = Schedule.objects.filter(until_at__isnull=True, timelapse__state=State.RUNNING)
+    rows = by_the_sun.exclude(document__place=None).values_list(
+        "document__place", "timelapse__camera__latitude", "timelapse__camera__longitude", "timelapse__camera"
+    )
+    moved = {camera for place, latitude, longitude, camera in rows if place != [latitude, longitude]}
+    return sum(reschedule_of_camera(camera, by=audit.CLOCK) for camera in Camera.objects.filter(pk__in=moved))
 
 
 def cancel_work(timelapse: Timelapse, *, by: str) -> int:

@@ -31,7 +31,8 @@ def take(self: Task, capture_id: int) -> None:
 def sweep() -> runs.Result:
     now = clock.now()
     given_up, sent_again = settlement.sweep(now)
-    return {"given_up": given_up, "sent_again": sent_again, "completed": campaign.complete_ended(now)}
+    completed, moved = campaign.complete_ended(now), campaign.follow_cameras()
+    return {"given_up": given_up, "sent_again": sent_again, "completed": completed, "moved": moved}
 
 
 @shared_task(name="captures.account")
