@@ -13,7 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from captures.intervalometer import Plan, Timetable, every
+from captures.intervalometer import Plan, PlanError, Timetable, every
 
 RULE_LENGTH = 80
 KNOWN_TIMETABLES = 20_000  # those of all timelapses that run, so that each is read from its document once
@@ -131,8 +131,11 @@ class Timelapse(models.Model):
 
     @property
     def words(self) -> str:
-        """The plan as a person says it: "every 60 s, 08:00 to 18:00"."""
-        return self.plan_value.words
+        """The plan as a person says it: "every 60 s, 08:00 to 18:00"; of what is no plan, what is wrong with it."""
+        try:
+            return self.plan_value.words
+        except PlanError as error:
+            return f"no plan: {error}"
 
     @property
     def grace(self) -> timedelta:

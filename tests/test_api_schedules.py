@@ -233,3 +233,15 @@ def test_a_capture_says_which_rule_owed_it(client):
     told = client.get(f"/api/v1/captures/{capture.pk}/").json()
 
     assert (told["rule"], told["correlation_id"]) == ("every 60 s", "c0ffee")
+
+
+def test_a_row_whose_plan_is_none_breaks_neither_the_list_nor_the_preview(client):
+    make_timelapse(plan={"rules": []}), make_timelapse()
+
+    listed = client.get("/api/v1/timelapses/").json()["results"]
+    broken = next(row for row in listed if row["plan"] == {"rules": []})
+    preview = client.get(f"/api/v1/timelapses/{broken['id']}/preview/")
+
+    assert len(listed) == 2
+    assert broken["plan_words"].startswith("no plan: rules: ")
+    assert (preview.status_code, list(preview.json()["errors"])) == (400, ["plan.rules"])
