@@ -9,7 +9,8 @@ from captures.models import Capture, Gap
 from media_jobs import clock, lifecycle, setback
 from media_jobs.models import Pulse
 from tests.campaigns import running
-from tests.factories import make_capture, make_job, make_stored_capture
+from tests.factories import make_capture, make_job, make_stored_capture, make_video
+from videos import automation
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -78,3 +79,15 @@ def test_jobs_do_not_wait_for_the_old_time_to_come_again():
     assert job.run_after == now
     assert held.lease_until == now + lifecycle.LEASE
     assert not Pulse.objects.exists()
+
+
+def test_film_that_was_asked_for_in_the_future_is_asked_for_now(broker):
+    now = clock.now()
+    timelapse = running(interval_s=60)
+    for number in (2, 1):
+        make_stored_capture(timelapse=timelapse, slot=now - timedelta(minutes=number))
+    timelapse.image_count = 2
+    timelapse.save()
+    make_video(timelapse=timelapse, follows=True, throttle_s=600, asked_at=now + HOUR)
+
+    assert automation.follow(now) == 1

@@ -24,7 +24,8 @@ def follow(now: datetime) -> int:
     )
     asked = 0
     for video in behind:
-        if video.asked_at and now < video.asked_at + timedelta(seconds=video.throttle_s):
+        # One that was asked for in the future, by a clock that was set back since, does not wait for that.
+        if video.asked_at and video.asked_at <= now < video.asked_at + timedelta(seconds=video.throttle_s):
             continue
         if not has_changed(video):
             Video.objects.filter(pk=video.pk).update(asked_image_count=video.timelapse.image_count)
