@@ -20,6 +20,7 @@ from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
 from captures.versions import INSTANT, next_slot, tell_gap
 from media_jobs import clock, correlation
 from media_jobs import setback as jobs_setback
+from media_jobs.events import EventType, emit
 from media_jobs.models import Pulse
 
 PERIOD = timedelta(seconds=1)
@@ -27,6 +28,7 @@ AHEAD = timedelta(seconds=1.2)
 BATCH = 100
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
+SILENT_AFTER = timedelta(seconds=10)  # from there on it is said aloud
 State = Capture.State
 NEEDED = (
     *("camera_id", "camera__is_enabled", "start_at", "end_at", "started_at", "time_zone", "next_slot_at"),
@@ -96,7 +98,7 @@ def plan() -> int:
 
 
 def _tick(now: datetime) -> None:
-    """Says that the clock goes, and notices when it was set back."""
+    """Says that the clock goes, tells when it had stood still, and notices when it was set back."""
     pulse = Pulse.objects.filter(name=PULSE)
     last_at = pulse.values_list("at", flat=True).first()
     if last_at is None:
@@ -105,6 +107,11 @@ def _tick(now: datetime) -> None:
     if jobs_setback.is_noticed(last_at, now):
         jobs_setback.draw_near(now)
         setback.take_back_future(now)
+    elif now - last_at > SILENT_AFTER and pulse.filter(at=last_at).update(
+        at=now
+    ):  # by one of several planners
+        payload = {"since": last_at.isoformat(), "silent_s": round((now - last_at).total_seconds(), 1)}
+        emit(EventType.SCHEDULER_IS_BACK, "clock", payload, now=now)
     pulse.update(at=now)
 
 

@@ -11,14 +11,13 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from cameras import sites
-from captures.dispatch import PULSE
+from captures.dispatch import PULSE, SILENT_AFTER
 from captures.models import Capture
 from media_jobs import clock, outbox, workers
 from media_jobs.models import Pulse
 from timelapser import entries
 from timelapser.queues import QUEUES
 
-SILENT_AFTER = timedelta(seconds=10)
 RECENTLY = timedelta(minutes=10)
 OF_THE_STORAGE = ("disk_full", "storage_unwritable", "storage_error")
 

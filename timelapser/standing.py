@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from cameras import sites
+from captures.dispatch import SILENT_AFTER
 from media_jobs import clock, queue_state, workers
 from media_jobs.models import Pulse, Run
 from timelapser import entries, health
@@ -168,7 +169,7 @@ class ClockViewSet(GenericViewSet[Run]):
         now = clock.now()
         silence = health.scheduler_silence(now)
         answer = {
-            "is_ticking": silence is not None and silence <= health.SILENT_AFTER,
+            "is_ticking": silence is not None and silence <= SILENT_AFTER,
             "silent_s": max(0.0, silence.total_seconds()) if silence is not None else None,
             "entries": entries.standing(now),
         }

@@ -8,12 +8,13 @@ from datetime import datetime
 from cameras.models import Camera
 from cameras.sources.errors import SourceError
 from captures import versions
+from captures.dispatch import SILENT_AFTER
 from captures.exceptions import PlanRefused
 from captures.ledger import REASONS
 from captures.models import Timelapse
 from media_jobs.models import Pulse
 from timelapser import entries
-from timelapser.health import SILENT_AFTER, clocks_apart, queues_without_worker, storage_trouble
+from timelapser.health import clocks_apart, queues_without_worker, storage_trouble
 from timelapser.queues import CAPTURE, PLANNER, THUMBNAIL, UPKEEP, VIDEO
 
 MEANING_OF_QUEUE = {

@@ -6,10 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from captures.dispatch import SILENT_AFTER
 from media_jobs import clock
 from media_jobs.models import Pulse
 from media_jobs.workers import ALIVE_FOR
-from timelapser.health import SILENT_AFTER, scheduler_silence
+from timelapser.health import scheduler_silence
 
 
 class Command(BaseCommand):
