@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import ProtectedError
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -11,11 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
-from cameras import connection
+from cameras import changes, connection
 from cameras.filters import CameraFilter
 from cameras.models import Camera, Site
 from cameras.serializers import CameraSerializer, CameraTestSerializer, SiteSerializer
 from media_jobs import roles
+from media_jobs.events import EventType
 from media_jobs.serializers import JobSerializer
 from media_jobs.viewsets import Conflict, job_response
 
@@ -31,9 +33,21 @@ class CameraViewSet(ModelViewSet[Camera]):
     deeds = {"test": roles.OPERATE, "test_unsaved": roles.OPERATE}
     conflicts = {"destroy", "test", "create", "update", "partial_update"}
 
+    def perform_create(self, serializer: Any) -> None:
+        with transaction.atomic():
+            changes.tell(EventType.CAMERA_CREATED, serializer.save(), by=self.request.user.get_username())
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            changed = sorted(serializer.validated_data)
+            by = self.request.user.get_username()
+            changes.tell(EventType.CAMERA_UPDATED, serializer.save(), by=by, changed=changed)
+
     def perform_destroy(self, instance: Camera) -> None:
         try:
-            instance.delete()
+            with transaction.atomic():
+                changes.tell(EventType.CAMERA_DELETED, instance, by=self.request.user.get_username())
+                instance.delete()
         except ProtectedError as error:
             raise Conflict(
                 "This camera has timelapses, and they are kept. Switch the camera off instead of deleting it.",

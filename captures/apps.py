@@ -8,3 +8,9 @@ from django.apps import AppConfig
 class CapturesConfig(AppConfig):
     name = "captures"
     verbose_name = "Timelapses and captures"
+
+    def ready(self) -> None:
+        from captures import trail
+        from media_jobs import audit
+
+        audit.add_source(trail.steps)

@@ -18,7 +18,7 @@ from captures import ledger, setback
 from captures.intervalometer import Timetable
 from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
 from captures.versions import INSTANT, next_slot, tell_gap
-from media_jobs import clock, correlation
+from media_jobs import audit, clock, correlation
 from media_jobs import setback as jobs_setback
 from media_jobs.events import EventType, emit
 from media_jobs.models import Pulse
@@ -28,6 +28,7 @@ AHEAD = timedelta(seconds=1.2)
 BATCH = 100
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
+CLOCK = "clock"  # the topic of what concerns it: the fleet hears every topic
 SILENT_AFTER = timedelta(seconds=10)  # from there on it is said aloud
 State = Capture.State
 NEEDED = (
@@ -107,12 +108,18 @@ def _tick(now: datetime) -> None:
     if jobs_setback.is_noticed(last_at, now):
         jobs_setback.draw_near(now)
         setback.take_back_future(now)
-    elif now - last_at > SILENT_AFTER and pulse.filter(at=last_at).update(
-        at=now
-    ):  # by one of several planners
-        payload = {"since": last_at.isoformat(), "silent_s": round((now - last_at).total_seconds(), 1)}
-        emit(EventType.SCHEDULER_IS_BACK, "clock", payload, now=now)
+    elif now - last_at > SILENT_AFTER:
+        _tell_back(last_at, now)
     pulse.update(at=now)
+
+
+def _tell_back(last_at: datetime, now: datetime) -> None:
+    """The clock goes again after a silence: one of several planners says so, whichever is first."""
+    payload = {"since": last_at.isoformat(), "silent_s": round((now - last_at).total_seconds(), 1)}
+    with correlation.following(""), transaction.atomic():
+        if Pulse.objects.filter(name=PULSE, at=last_at).update(at=now):
+            audit.note(EventType.SCHEDULER_IS_BACK, topic=CLOCK, by=audit.CLOCK, facts=payload, now=now)
+            emit(EventType.SCHEDULER_IS_BACK, CLOCK, payload, now=now)
 
 
 def claim(horizon: datetime, now: datetime) -> int:

@@ -14,7 +14,7 @@ from captures.imaging.errors import BrokenPicture
 from captures.imaging.pictures import encode_jpeg, inspect_picture
 from captures.ledger import StoredPicture
 from captures.models import Capture
-from media_jobs import clock, files
+from media_jobs import clock, correlation, files
 from media_jobs.exceptions import StorageError
 
 
@@ -30,12 +30,13 @@ def take(capture_id: int, *, worker: str) -> None:
             return
         if not ledger.claim(capture, worker=worker):
             return
-        try:
-            _take_seated(capture, timedelta(seconds=time.monotonic() - looked))
-        except BaseException:
-            # Not known: the row must have its reason now, Celery's log the trace.
-            ledger.fail(capture, "unexpected")
-            raise
+        with correlation.following(capture.correlation_id):
+            try:
+                _take_seated(capture, timedelta(seconds=time.monotonic() - looked))
+            except BaseException:
+                # Not known: the row must have its reason now, Celery's log the trace.
+                ledger.fail(capture, "unexpected")
+                raise
 
 
 def _take_seated(capture: Capture, since_look: timedelta) -> None:

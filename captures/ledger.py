@@ -14,7 +14,7 @@ from cameras import health
 from cameras.models import Camera
 from captures.exceptions import CameraOff, NotRunning
 from captures.models import Capture, CaptureQuerySet, Timelapse
-from media_jobs import clock, correlation, lifecycle, outbox
+from media_jobs import audit, clock, correlation, lifecycle, outbox
 from media_jobs.events import EventType, emit
 
 State = Capture.State
@@ -87,6 +87,11 @@ def request_capture(timelapse: Timelapse, *, by: str) -> Capture:
             sent_at=now,
             day_number=locked.day_number(now),
         )
+        audit.note(
+            EventType.CAPTURE_NOW_REQUESTED, topic=locked.topic, by=by, facts={"capture": capture.pk}, now=now
+        )
+        payload = {**names_of(capture), "by": by}
+        emit(EventType.CAPTURE_NOW_REQUESTED, locked.topic, payload, now=now)
         site = locked.camera.site.slug if locked.camera.site else None
         transaction.on_commit(lambda: send(capture.pk, capture.give_up_at, site=site))
     return capture
@@ -121,7 +126,10 @@ def claim(capture: Capture, *, worker: str) -> bool:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     if not capture.timelapse.camera.is_enabled:  # since it was planned
         _held(capture).filter(free).update(
-            state=State.SKIPPED, reason="camera_disabled", detail=words_of("camera_disabled"), lease_until=None
+            state=State.SKIPPED,
+            reason="camera_disabled",
+            detail=words_of("camera_disabled"),
+            lease_until=None,
         )
         return False
     won = (

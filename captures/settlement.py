@@ -126,4 +126,4 @@ def _tell_given_up(captures: list[Capture], state: str, reason: str, now: dateti
     several = {"count": len(captures), "from": captures[0].slot.isoformat()} if len(captures) > 1 else {}
     payload = {**names_of(newest), "reason": reason, "message": words_of(reason), **several}
     type_ = EventType.CAPTURE_FAILED if state == State.FAILED else EventType.CAPTURE_MISSED
-    emit(type_, timelapse.topic, payload, now=now)
+    emit(type_, timelapse.topic, payload, now=now, correlation_id=newest.correlation_id)

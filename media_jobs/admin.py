@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from media_jobs import clock, lifecycle
-from media_jobs.models import Event, MediaJob, Pulse, Run
+from media_jobs.models import Decision, Event, MediaJob, Pulse, Run
 from media_jobs.workers import ALIVE_FOR
 
 
@@ -111,6 +111,15 @@ class EventAdmin(EvidenceAdmin):
     list_filter = ["type"]
     search_fields = ["topic"]
     search_help_text = "A topic, such as timelapse.3"
+    ordering = ["-id"]
+
+
+@admin.register(Decision)
+class DecisionAdmin(EvidenceAdmin):
+    list_display = ["at", "action", "rule", "topic", "by", "facts", "correlation_id"]
+    list_filter = ["action", "by"]
+    search_fields = ["topic", "correlation_id"]
+    search_help_text = "A topic, such as timelapse.3, or the id of a deed"
     ordering = ["-id"]
 
 

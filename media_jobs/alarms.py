@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
-from media_jobs import workers
+from media_jobs import audit, workers
 from media_jobs.events import EventType, emit
 from media_jobs.models import Pulse
 
@@ -58,7 +59,7 @@ def _begin(row: Pulse, now: datetime) -> bool:
         if not Pulse.objects.filter(name=row.name, kind=SILENCE).update(kind=ALARM):
             return False
         payload = {"queue": queue, "since": row.at.isoformat()}
-        emit(EventType.QUEUE_WITHOUT_WORKER, topic_of(queue), payload, now=now)
+        _note(EventType.QUEUE_WITHOUT_WORKER, queue, payload, now)
     return True
 
 
@@ -69,8 +70,13 @@ def _end(row: Pulse, now: datetime) -> bool:
         if not Pulse.objects.filter(name=row.name, kind=ALARM).delete()[0]:
             return False
         payload = {"queue": queue, "silent_s": round((now - row.at).total_seconds(), 1)}
-        emit(EventType.QUEUE_SERVED_AGAIN, topic_of(queue), payload, now=now)
+        _note(EventType.QUEUE_SERVED_AGAIN, queue, payload, now)
     return True
+
+
+def _note(type_: EventType, queue: str, payload: dict[str, Any], now: datetime) -> None:
+    audit.note(type_, topic=topic_of(queue), by=audit.CLOCK, facts=payload, now=now)
+    emit(type_, topic_of(queue), payload, now=now)
 
 
 def topic_of(queue: str) -> str:

@@ -17,8 +17,8 @@ NAME = "correlation_id"
 
 
 def new() -> str:
-    """An id that nobody else has: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    """An id that nobody else has, in the form that requests have: RFC 9562, version 4."""
+    return str(uuid.uuid4())
 
 
 def current() -> str:

@@ -1,4 +1,4 @@
-"""Who deletes what is old: events, ended jobs, previews, workers that are no more."""
+"""Who deletes what is old: events, decisions, ended jobs, previews, workers that are no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Q
 
 from media_jobs import files
-from media_jobs.models import Event, MediaJob, Pulse
+from media_jobs.models import Decision, Event, MediaJob, Pulse
 
 PREVIEWS = "previews"
 KEEP_PREVIEWS = timedelta(days=1)
@@ -26,6 +26,7 @@ def prune(now: datetime) -> None:
     newest_old = old.order_by("-id").values_list("id", flat=True).first()
     if newest_old is not None:
         Event.objects.filter(id__lte=newest_old).delete()
+    Decision.objects.filter(at__lt=now - timedelta(days=settings.KEEP_AUDIT_DAYS)).delete()
     Pulse.objects.filter(kind="worker", at__lt=now - KEEP_PULSES).delete()
     for name in files.names_in(PREVIEWS):
         path = f"{PREVIEWS}/{name}"

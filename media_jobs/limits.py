@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db.models import Count
 
-from media_jobs import kinds
+from media_jobs import audit, kinds
 from media_jobs.events import EventType, emit
 from media_jobs.exceptions import TooManyWaiting
 from media_jobs.kinds import Kind
@@ -83,6 +83,7 @@ def note_shed(kind: Kind, count: int, topic: str, now: datetime) -> None:
     told = Event.objects.filter(type=EventType.BACKFILL_SHED, created_at__gt=now - TELL_EVERY)
     if not told.exists():
         payload = {"kind": kind.name, "count": count, "limit": settings.MAX_BACKFILL}
+        audit.note(EventType.BACKFILL_SHED, topic=topic, by=audit.CLOCK, facts=payload, now=now)
         emit(EventType.BACKFILL_SHED, topic, payload, now=now)
 
 

@@ -208,5 +208,5 @@ def _job(
         progress_total=wish.total,
         progress_unit=unit,
         is_quiet=is_quiet,
-        correlation_id=correlation.current(),
+        correlation_id=correlation.current() or correlation.new(),
     )

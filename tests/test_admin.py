@@ -24,7 +24,7 @@ from captures import campaign, versions
 from captures.intervalometer import every
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs import clock
-from media_jobs.models import Event, MediaJob, Pulse, Run
+from media_jobs.models import Decision, Event, MediaJob, Pulse, Run
 from tests.factories import (
     NOON,
     make_camera,
@@ -38,7 +38,7 @@ from tests.factories import (
 )
 from videos.models import Segment, Video
 
-EVIDENCE = {Capture, Schedule, Gap, MediaJob, Event, Pulse, Segment, Run}
+EVIDENCE = {Capture, Schedule, Gap, MediaJob, Event, Decision, Pulse, Segment, Run}
 django_admin.autodiscover()
 MODELS = sorted(django_admin.site._registry, key=lambda model: model._meta.label)
 assert len(MODELS) >= 15  # an admin that knows no models would pass every test below
@@ -80,6 +80,7 @@ def make_rows(start, count):
         )
         make_job(state="done", result={"preview": "x.jpg"}, progress_total=9, progress_done=4)
         Event.objects.create(topic=timelapse.topic, type="video_ready", payload={}, created_at=NOON)
+        Decision.objects.create(topic=timelapse.topic, action="gap", by="clock", at=NOON)
         Pulse.objects.create(name=f"worker {number}", kind="worker", at=NOON, facts={"queues": ["video"]})
         Run.objects.create(name="videos.tidy", instant=NOON + timedelta(days=number), runs=1)
         Site.objects.create(name=f"Site {number}", slug=f"site-{number}")

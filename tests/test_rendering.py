@@ -541,11 +541,11 @@ def test_discard_removes_the_film_with_its_files(broker, settings):
     video = film_of(photographed(3))
     rendering.request(video, by="otto")
     with pytest.raises(FilmInUse):
-        rendering.discard(video)
+        rendering.discard(video, by="otto")
     broker.work_off("video")
     video.refresh_from_db()
 
-    rendering.discard(video)
+    rendering.discard(video, by="otto")
 
     assert not Video.objects.exists()
     assert not any("/videos/" in name for name in everything_in(settings.MEDIA_ROOT))

@@ -11,6 +11,7 @@ from cameras.viewsets import CameraViewSet, SiteViewSet
 from captures.lookback import TimelapseDaysViewSet
 from captures.preview import TimelapsePreviewViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
+from media_jobs.audit_api import DecisionViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
 from timelapser.standing import ClockViewSet, QueuesView, WorkersView
 from timelapser.viewsets import NothingHere, SystemView, TokenView
@@ -26,6 +27,7 @@ router.register("captures", CaptureViewSet, basename="capture")
 router.register("recipes", RecipeViewSet, basename="recipe")
 router.register("videos", VideoViewSet, basename="video")
 router.register("jobs", JobViewSet, basename="job")
+router.register("audit", DecisionViewSet, basename="decision")
 router.register("sites", SiteViewSet, basename="site")
 router.register("clock", ClockViewSet, basename="clock")
 router.register("work", WorkViewSet, basename="work")

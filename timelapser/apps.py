@@ -11,4 +11,4 @@ class TimelapserConfig(AppConfig):
 
     def ready(self) -> None:
         import celery_app  # noqa: F401 - whoever sends a job must know the broker
-        from timelapser import checks  # noqa: F401 - registers itself
+        from timelapser import checks, logs  # noqa: F401 - they register themselves

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "timelapser.logs.Correlation",
 ]
 
 ROOT_URLCONF = "timelapser.urls"
@@ -288,6 +289,7 @@ MAX_WAITING = env.whole("TIMELAPSER_MAX_WAITING", 100)
 MAX_BACKFILL = env.whole("TIMELAPSER_MAX_BACKFILL", 10_000)
 KEEP_JOBS_DAYS = env.whole("TIMELAPSER_KEEP_JOBS_DAYS", 30)
 KEEP_EVENTS_HOURS = env.whole("TIMELAPSER_KEEP_EVENTS_HOURS", 24)
+KEEP_AUDIT_DAYS = env.whole("TIMELAPSER_KEEP_AUDIT_DAYS", 365)
 KEEP_RUNS_DAYS = env.whole("TIMELAPSER_KEEP_RUNS_DAYS", 30)
 
 # --- logs: JSON or console, one request id from the click to the ffmpeg line ---------------------------------------

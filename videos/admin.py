@@ -99,14 +99,14 @@ class VideoAdmin(ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Video) -> None:
         try:
-            rendering.discard(obj)
+            rendering.discard(obj, by=request.user.get_username())
         except VideoError as error:
             raise PermissionDenied(str(error)) from error
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
         for video in queryset.select_related("timelapse"):
             try:
-                rendering.discard(video)
+                rendering.discard(video, by=request.user.get_username())
             except VideoError as error:
                 self.message_user(request, f"{video}: {error}", messages.ERROR)
 

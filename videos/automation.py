@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F
 
-from media_jobs.models import MediaJob
+from media_jobs import correlation
 from videos import rendering, selection
 from videos.exceptions import TooFewPictures
 from videos.models import Video
@@ -20,7 +20,7 @@ def follow(now: datetime) -> int:
     behind = (
         Video.objects.filter(follows=True, timelapse__image_count__gte=FEWEST_FRAMES)
         .exclude(asked_image_count=F("timelapse__image_count"))
-        .select_related("timelapse")
+        .select_related("timelapse__latest_capture")
     )
     asked = 0
     for video in behind:
@@ -30,9 +30,13 @@ def follow(now: datetime) -> int:
         if not has_changed(video):
             Video.objects.filter(pk=video.pk).update(asked_image_count=video.timelapse.image_count)
             continue
-        with suppress(TooFewPictures):  # of its own days: the others go on
-            _, is_new = rendering.request(video, by="clock", priority=MediaJob.Priority.MEDIUM, is_quiet=True)
-            asked += is_new
+        newest = video.timelapse.latest_capture
+        # The film's new end belongs to the picture that it is made for.
+        with (
+            correlation.following(newest.correlation_id if newest else ""),
+            suppress(TooFewPictures),  # of its own days: the others go on
+        ):
+            asked += rendering.follow(video)
     return asked
 
 

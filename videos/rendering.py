@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from captures.models import Timelapse
-from media_jobs import clock, files, lifecycle
+from media_jobs import audit, clock, files, lifecycle
 from media_jobs.events import EventType, emit
 from media_jobs.models import MediaJob
 from videos import revisions, selection
@@ -16,10 +16,11 @@ RENDER = "videos.render"
 
 
 def request(
-    video: Video, *, by: str, priority: int = MediaJob.Priority.HIGH, is_quiet: bool = False
+    video: Video, *, by: str, priority: int = MediaJob.Priority.HIGH, rule: str = ""
 ) -> tuple[MediaJob, bool]:
     """Asks for the film to be rendered, and says whether the job is new: one film has one active job.
 
+    `rule` says why the clock asks for it: its steps are no news then, and the job's row is the decision.
     Raises TooFewPictures where no picture could be in it.
     """
     now = clock.now()
@@ -30,13 +31,16 @@ def request(
         job, is_new = lifecycle.record(
             RENDER,
             key=_key(video.pk),
-            topic=f"timelapse.{video.timelapse_id}",
+            topic=topic_of(video),
             title=f"Film “{video.name}”",
-            args={"video": video.pk},
+            args={"video": video.pk} | ({"rule": rule} if rule else {}),
             requested_by=by,
             priority=priority,
-            is_quiet=is_quiet,
+            is_quiet=bool(rule),
         )
+        if not rule:
+            facts = {"video": video.pk, "job": str(job.pk), "is_new": is_new}
+            audit.note("video_requested", topic=topic_of(video), by=by, facts=facts, now=now)
         if is_new:
             Video.objects.filter(pk=video.pk).update(asked_at=now, asked_image_count=image_count)
             Video.objects.filter(pk=video.pk).exclude(state=Video.State.READY).update(
@@ -46,18 +50,38 @@ def request(
     return job, is_new
 
 
+def follow(video: Video) -> bool:
+    """Asks for the new end of a film that follows its timelapse; whether nobody was at it. Raises TooFewPictures."""
+    rule = "it follows its timelapse, which has new pictures"
+    return request(video, by=audit.CLOCK, priority=MediaJob.Priority.MEDIUM, rule=rule)[1]
+
+
 def cancel(video: Video, *, by: str) -> None:
     """Stops the film's active job, if it has one; a film that was published before stays."""
     for job in MediaJob.objects.active().filter(task=RENDER, key=_key(video.pk)):
-        lifecycle.cancel(job, by=by)
+        if lifecycle.cancel(job, by=by):
+            tell(EventType.VIDEO_CANCELLED, video, by=by, job=str(job.pk))
     settle(video.pk)
 
 
-def create_follower(timelapse: Timelapse, recipe: Recipe, *, throttle_s: int = 0) -> Video:
+def create_follower(
+    timelapse: Timelapse, recipe: Recipe, *, throttle_s: int = 0, by: str = audit.CLOCK
+) -> Video:
     """The film that follows `timelapse`: always ready, renewed after each capture."""
-    return Video.objects.create(
-        timelapse=timelapse, recipe=recipe, name=timelapse.name, follows=True, throttle_s=throttle_s
-    )
+    with transaction.atomic():
+        video = Video.objects.create(
+            timelapse=timelapse, recipe=recipe, name=timelapse.name, follows=True, throttle_s=throttle_s
+        )
+        tell(EventType.VIDEO_CREATED, video, by=by)
+    return video
+
+
+def tell(type_: EventType, video: Video, *, by: str, **facts: object) -> None:
+    """What somebody did with the film: noted, and told to those who look at it."""
+    payload = {"video": video.pk, "timelapse": video.timelapse_id, "name": video.name, "by": by, **facts}
+    with transaction.atomic():
+        audit.note(type_, topic=topic_of(video), by=by, facts={"video": video.pk, **facts})
+        emit(type_, topic_of(video), payload)
 
 
 def reconcile() -> int:
@@ -81,7 +105,7 @@ def note_failure(video: Video, message: str) -> None:
     with transaction.atomic():
         Video.objects.filter(pk=video.pk).update(state=Video.State.FAILED, error=message)
         payload = {"video": video.pk, "timelapse": video.timelapse_id, "error": message}
-        emit(EventType.VIDEO_FAILED, f"timelapse.{video.timelapse_id}", payload)
+        emit(EventType.VIDEO_FAILED, topic_of(video), payload)
 
 
 def settle(video_id: int) -> None:
@@ -97,13 +121,19 @@ def settle(video_id: int) -> None:
     stopped.filter(revision=0).update(state=Video.State.CANCELLED)
 
 
-def discard(video: Video) -> None:
+def discard(video: Video, *, by: str) -> None:
     """Removes the film and its files; segments go when nobody has used them for a while. Raises FilmInUse."""
     if MediaJob.objects.active().filter(task=RENDER, key=_key(video.pk)).exists():
         raise FilmInUse
     folder = revisions.folder_of(video)
-    video.delete()
+    with transaction.atomic():
+        tell(EventType.VIDEO_DELETED, video, by=by)
+        video.delete()
     files.delete_folder(folder)
+
+
+def topic_of(video: Video) -> str:
+    return f"timelapse.{video.timelapse_id}"
 
 
 def _key(video_id: int) -> str:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from media_jobs import files
+from media_jobs import audit, files
+from media_jobs.push import FLEET
 from videos import revisions
 from videos.models import Segment
 
@@ -31,4 +32,9 @@ def tidy(now: datetime, *, limit: int = 1000) -> int:
     # The same key again has the same file again.
     still_used = set(Segment.objects.filter(file__in=doomed.values()).values_list("file", flat=True))
     files.delete(*(set(doomed.values()) - still_used))
+    if gone:
+        rule = "superseded for 10 minutes, or not used for 7 days"
+        audit.note(
+            "segments_deleted", topic=FLEET, by=audit.CLOCK, rule=rule, facts={"segments": gone}, now=now
+        )
     return gone

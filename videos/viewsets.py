@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import ProtectedError
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ModelViewSet
 
 from media_jobs import roles
+from media_jobs.events import EventType
 from media_jobs.serializers import JobSerializer
 from media_jobs.viewsets import Conflict, job_response
 from videos import rendering
@@ -53,8 +55,18 @@ class VideoViewSet(ModelViewSet[Video]):
     def get_serializer_class(self) -> Any:
         return VideoChangeSerializer if self.action == "partial_update" else VideoSerializer
 
+    def perform_create(self, serializer: Any) -> None:
+        with transaction.atomic():
+            rendering.tell(EventType.VIDEO_CREATED, serializer.save(), by=self.request.user.get_username())
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            changed = sorted(serializer.validated_data)
+            by = self.request.user.get_username()
+            rendering.tell(EventType.VIDEO_UPDATED, serializer.save(), by=by, changed=changed)
+
     def perform_destroy(self, instance: Video) -> None:
-        rendering.discard(instance)
+        rendering.discard(instance, by=self.request.user.get_username())
 
     @extend_schema(
         operation_id="videos_render", request=None, responses={200: JobSerializer, 202: JobSerializer}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from cameras import connection
+from cameras import changes, connection
 from cameras.models import Camera, Site
 from captures import campaign
+from media_jobs.events import EventType
 from media_jobs.models import MediaJob
 from media_jobs.roles import CONFIGURE
 from timelapser.pages.access import answer, is_partial, page, show
@@ -39,7 +41,10 @@ def _edit(request: HttpRequest, camera: Camera | None) -> HttpResponse:
         return _show(request, form, camera, test=_find(str(data["look"])), errors=False)
     if not form.is_valid():
         return _show(request, form, camera, status=422)
-    saved = form.save()
+    with transaction.atomic():
+        saved = form.save()
+        type_ = EventType.CAMERA_UPDATED if camera else EventType.CAMERA_CREATED
+        changes.tell(type_, saved, by=request.user.get_username(), changed=form.changed_data)
     if form.has_moved:
         campaign.reschedule_of_camera(saved, by=request.user.get_username())
     words = f"“{saved.name}” is saved." if camera else f"“{saved.name}” is added. Start its first timelapse."

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from captures.models import Timelapse
 from media_jobs import clock, lifecycle
+from media_jobs.events import EventType
 from media_jobs.models import MediaJob
 from media_jobs.roles import OPERATE
 from timelapser.pages.access import answer, page, show
@@ -30,6 +31,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             with transaction.atomic():
                 video = form.save()
+                rendering.tell(EventType.VIDEO_CREATED, video, by=request.user.get_username())
                 rendering.request(video, by=request.user.get_username())
         except VideoError as error:
             form.add_error(None, str(error))

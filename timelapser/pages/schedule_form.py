@@ -257,10 +257,10 @@ class StartForm(ScheduleForm):
         with transaction.atomic():
             self.save_place()
             timelapse = self.timelapse()
-            timelapse.save()
+            campaign.create(timelapse, by=by)
             campaign.start(timelapse, by=by, complete_active=complete_active)
             if self.cleaned_data["make_film"]:
-                rendering.create_follower(timelapse, self.cleaned_data["recipe"])
+                rendering.create_follower(timelapse, self.cleaned_data["recipe"], by=by)
         return timelapse
 
 

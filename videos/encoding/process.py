@@ -4,8 +4,10 @@ import contextlib
 import ctypes
 import fcntl
 import functools
+import logging
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
@@ -34,6 +36,9 @@ _F_SETPIPE_SZ = 1031  # linux/fcntl.h; Python's fcntl names it for Linux only
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _DISK_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large")
+
+# The standard library's: a program that uses this core alone prints nothing. Ours add the id of the deed.
+log = logging.getLogger(__name__)
 
 
 @functools.cache
@@ -77,6 +82,7 @@ class Ffmpeg:
 
     def __enter__(self) -> Self:
         self._deadline = time.monotonic() + self._time_limit_s
+        log.info("ffmpeg: %s", shlex.join(self._command))
         try:
             self._child = subprocess.Popen(
                 self._command,
