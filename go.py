@@ -3,6 +3,7 @@
 python3 go.py up [--port 8000 ...]     start everything on this machine; Ctrl-C stops it
 python3 go.py test [pytest arguments]  style, types, contracts and all tests
 python3 go.py check                    style, types and contracts only
+python3 go.py chaos kills              harm the real processes, count what it cost (docs/chaos.md)
 python3 go.py manage COMMAND ...       any management command, on the data of `up`
 python3 go.py lock                     pin the requirements again
 """
@@ -42,7 +43,7 @@ PIP_TO_UV = {
 
 def main(arguments: list[str]) -> int:
     command, rest = (arguments[0] if arguments else "help"), arguments[1:]
-    if command not in ("up", "test", "check", "manage", "lock"):
+    if command not in ("up", "test", "check", "chaos", "manage", "lock"):
         print(__doc__.strip())
         return 0 if command in ("help", "-h", "--help") else 2
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what an older Python meets first
@@ -54,9 +55,13 @@ def main(arguments: list[str]) -> int:
         uv = make_environment()
         if command == "lock":
             return lock(uv)
-        install(uv, with_tests=command in ("test", "check"))
-    if command in ("up", "manage"):
-        start = ["manage.py", "up"] if command == "up" else ["-m", "timelapser.embedded.command"]
+        install(uv, with_tests=command in ("test", "check", "chaos"))
+    starts = {
+        "up": ["manage.py", "up"],
+        "manage": ["-m", "timelapser.embedded.command"],
+        "chaos": ["-m", "tests.chaos"],
+    }
+    if start := starts.get(command):
         os.execv(PYTHON, [str(PYTHON), *start, *rest])  # noqa: S606 - signals must reach it, not us
     return check() if command == "check" else test(rest)
 

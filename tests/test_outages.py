@@ -5,15 +5,17 @@ Seconds of outage each; TIMELAPSER_OUTAGE_S=600 makes them the ten minutes of th
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.chaos.outages import OUTAGES, end_all, look_back, pass_through
 from tests.chaos.rooms import Room, RoomRefused
 from tests.chaos.verdict import judge
 from tests.evidence import unfinished_files
-from tests.stack import running_stack, wait_for
+from tests.stack import is_ready, running_stack, wait_for
 
 OUTAGE_S = float(os.environ.get("TIMELAPSER_OUTAGE_S", "3"))
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + len(OUTAGES) * (OUTAGE_S + 60))]
@@ -32,8 +34,9 @@ SETTINGS = {
 class Passed:
     """What remains when all outages are over and everything has come to rest."""
 
-    def __init__(self, stack, seen, verdict):
+    def __init__(self, stack, seen, ready, verdict):
         self.stack = stack
+        self.ready = ready  # what /health/ready said in the end
         self.verdict = verdict
         self.seen = {found.outage.name: found for found in seen}
 
@@ -56,6 +59,9 @@ def passed():
             seconds=86_400,
         )
         seen = pass_through(stack, timelapses, outages, seconds=OUTAGE_S)
+        with suppress(AssertionError):  # the test says so
+            wait_for(lambda: is_ready(stack), within_s=60, what="everything to be ready", every_s=0.5)
+        ready = httpx.get(f"{stack.url}/health/ready", timeout=10).json()
         end_all(stack, timelapses, within_s=SETTLED_WITHIN_S)
         stack.restart(
             "video"
@@ -63,7 +69,7 @@ def passed():
         wait_for(lambda: not unfinished_files(stack), within_s=60, what="leftovers to be cleared")
         for found in seen:
             look_back(stack, timelapses, found)
-        yield Passed(stack, seen, judge(stack, timelapses))
+        yield Passed(stack, seen, ready, judge(stack, timelapses))
     if room:
         room.close()
 
@@ -94,6 +100,13 @@ def test_disk_that_was_full_is_named(passed):
     if "disk full" not in passed.seen:
         pytest.skip("no file system of its own for the media folder: mount namespaces are not permitted here")
     assert passed.seen["disk full"].reasons["disk_full"] > 0
+
+
+def test_all_are_ready_again(passed):
+    faults = [
+        fault for fault in passed.ready.get("faults", []) if "disk" not in fault
+    ]  # it was full a moment ago
+    assert faults == []
 
 
 def test_nothing_is_lost_doubled_or_left_over(passed):

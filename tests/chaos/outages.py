@@ -18,6 +18,7 @@ import redis
 from tests.chaos.verdict import SECOND
 from tests.evidence import wait_until_settled
 from tests.stack import Stack, descendants, wait_for
+from timelapser.queues import POOLS
 
 BACK_WITHIN_S = 60.0
 # The clock, its broker and its workers may be blamed for a picture that is not there; a camera that is well never.
@@ -143,6 +144,22 @@ def database_restarted(stack: Stack) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def workers_started_meanwhile(stack: Stack) -> Iterator[None]:
+    """Every worker is killed while the database is away, and is ready again before it comes back."""
+    with stack.down("database"):
+        before = {name: stack.log(name).count(" ready.") for name in POOLS}
+        for name in POOLS:
+            stack.kill(name)
+        for name, count in before.items():
+            wait_for(
+                lambda name=name, count=count: stack.log(name).count(" ready.") > count,
+                within_s=60,
+                what=f"{name} to be started again",
+            )
+        yield
+
+
 # --- the disk -----------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +223,9 @@ OUTAGES: tuple[Outage, ...] = (
         "database unreachable",
         lambda stack: stack.down("database"),
         OF_THE_CLOCK | {"worker_lost", "unexpected"},
+    ),
+    Outage(
+        "workers started meanwhile", workers_started_meanwhile, OF_THE_CLOCK | {"worker_lost", "unexpected"}
     ),
     Outage("disk full", disk_full, OF_THE_CLOCK | {"disk_full"}),
 )
