@@ -1,6 +1,7 @@
 """Takes the pictures of the pages for the README, from the demonstration's cameras: python -m bench.screenshots
 
-Writes docs/images/dashboard-light.png and timelapse-dark.png (1280 wide), and dashboard-phone-dark.png (390 wide).
+Writes docs/images/dashboard-light.png, timelapse-dark.png, schedule-light.png, kept-light.png and operations-dark.png
+(1280 wide), and dashboard-phone-dark.png (390 wide). The month in kept-light.png is made up: rows without pictures.
 Takes about two minutes: films must grow, and the scene's sun must be up.
 """
 
@@ -24,6 +25,46 @@ ARGUMENTS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-back
 PICTURES_WANTED = 45
 DAYLIGHT = 105  # mean of the newest picture's grey values, 0 to 255
 PATIENCE_S = 240
+
+
+# A month that was kept, but for a quarter of an hour, a morning, and two days.
+A_MONTH = """
+from datetime import timedelta
+from captures.intervalometer import Plan, Timetable
+from captures.models import Capture, Schedule, Timelapse
+from cameras.models import Camera
+from media_jobs import clock
+
+now = clock.now()
+start = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=33)
+camera = Camera.objects.create(name="Orchard", address="rtsp://192.0.2.1/", is_enabled=False)
+plan = Plan.from_document({
+    "rules": [{"kind": "interval", "every_s": 300}],
+    "window": {"kind": "clock", "start": "06:00", "end": "20:00"},
+})
+timelapse = Timelapse.objects.create(
+    camera=camera, name="A year in the orchard", plan=plan.to_document(), time_zone="UTC", state="paused",
+    started_at=start,
+)
+timetable = Timetable.of(plan, zone="UTC", place=None, seed="orchard", start=start)
+Schedule.objects.create(timelapse=timelapse, document=timetable.to_document(), from_at=start)
+rows = []
+for slot in timetable.between(start, now):
+    age, hour = (now - slot).days, slot.hour + slot.minute / 60
+    reason = ""
+    if age == 2 and 9 <= hour < 9.3:
+        reason = "no_worker"
+    elif age == 9 and hour < 12:
+        reason = "scheduler_was_down"
+    elif age in (16, 17):
+        reason = "disk_full"
+    row = Capture(timelapse=timelapse, slot=slot, give_up_at=slot, reason=reason)
+    row.state = "missed" if reason else "stored"
+    row.file, row.bytes, row.checksum = ("", 0, "") if reason else ("none.jpg", 1, "0")
+    rows.append(row)
+Capture.objects.bulk_create(rows, batch_size=500)
+answer = [timelapse.pk, (now - timedelta(days=9)).date().isoformat()]
+"""
 
 
 def log_in(browser: Browser, stack: Stack, *, width: int, height: int, scheme: str) -> Page:
@@ -67,13 +108,30 @@ def main() -> None:
             timeout=PATIENCE_S * 1000,
         )
         wait_for_daylight(desktop)
+        schedule = log_in(browser, stack, width=1280, height=900, scheme="light")
+        schedule.goto(f"{stack.url}/timelapses/{harbour}/edit/")
+        schedule.get_by_text("5 min", exact=True).click()
+        schedule.get_by_text("From … to …", exact=True).last.click()
+        schedule.get_by_label("From", exact=True).last.fill("06:00")
+        schedule.get_by_label("To", exact=True).last.fill("20:00")
+        schedule.locator("#preview", has_text="Every 5 min, 06:00 to 20:00").wait_for()
+        month, day = stack.python(A_MONTH)
+        kept = log_in(browser, stack, width=1280, height=900, scheme="light")
+        kept.goto(f"{stack.url}/timelapses/{month}/?at={day}T09:00:00Z")
+        operations = log_in(browser, stack, width=1280, height=1000, scheme="dark")
+        operations.goto(f"{stack.url}/operations/")
+        operations.wait_for_selector("[data-queue]")
         for page, name in (
             (desktop, "dashboard-light"),
             (phone, "dashboard-phone-dark"),
             (film, "timelapse-dark"),
+            (schedule, "schedule-light"),
+            (operations, "operations-dark"),
         ):
             page.screenshot(path=FOLDER / f"{name}.png")
             print(FOLDER / f"{name}.png")
+        kept.locator("#kept").screenshot(path=FOLDER / "kept-light.png")
+        print(FOLDER / "kept-light.png")
         browser.close()
 
 

@@ -1,7 +1,5 @@
 // The ribbon of a day: the pointer reads the time, a click asks what was at that instant.
 
-const HINT_GAP = 8;
-
 export function startRibbon() {
   document.addEventListener("pointermove", (event) => {
     const box = event.target.closest?.("[data-ribbon]");
@@ -30,9 +28,6 @@ function showHint(box, event) {
   const { words } = event.target.dataset;
   hint.textContent = words ? `${time} · ${words}` : time;
   hint.hidden = false;
-  const { left, width } = box.getBoundingClientRect();
-  const place = Math.min(width - hint.offsetWidth, Math.max(0, event.clientX - left - hint.offsetWidth / 2));
-  hint.style.transform = `translate(${Math.round(place)}px, ${-HINT_GAP}px)`;
 }
 
 function ask(box, event) {
