@@ -207,7 +207,7 @@ def test_a_worker_that_ends_in_order_takes_its_sign_of_life_with_it(stack):
     def row():
         return stack.rows("SELECT facts FROM media_jobs_pulse WHERE name LIKE 'planner3@%%'")
 
-    before = row()[0]["facts"]["pid"]
+    before = wait_for(row, within_s=60, what="the planner's row")[0]["facts"]["pid"]
     os.kill(stack.pid("planner3"), signal.SIGTERM)
     wait_for(lambda: not row(), within_s=30, what="the row to go", every_s=0.05)
     wait_for(
