@@ -16,7 +16,7 @@ from tests.campaigns import claim, faults
 from tests.factories import make_camera, make_timelapse
 from tests.turned_clock import turned_clock
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 BEGIN = datetime(
     2026, 1, 5, 10, 7, 13, tzinfo=UTC

@@ -11,12 +11,12 @@ _OWN_CLOCK = """
 CREATE SCHEMA turned;
 CREATE FUNCTION turned.clock_timestamp() RETURNS timestamptz VOLATILE LANGUAGE sql AS
   $$ SELECT current_setting('turned.now')::timestamptz $$;
-SET LOCAL search_path = turned, public, pg_catalog;
+SET search_path = turned, public, pg_catalog;
 """
 
 
 class TurnedClock:
-    """`media_jobs.clock.now()` says what was set here; on PostgreSQL in this transaction only."""
+    """`media_jobs.clock.now()` says what was set here; on PostgreSQL to this connection only."""
 
     def __init__(self, traveller):
         self._traveller = traveller
@@ -25,16 +25,22 @@ class TurnedClock:
         self._traveller.move_to(moment, tick=False)
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('turned.now', %s, true)", [moment.isoformat()])
+                cursor.execute("SELECT set_config('turned.now', %s, false)", [moment.isoformat()])
 
 
 @contextmanager
 def turned_clock(moment):
-    """Within a test that ends with a rollback: the database forgets its other clock with it."""
+    """From `moment` on, until the block ends."""
     with time_machine.travel(moment, tick=False) as traveller:
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(_OWN_CLOCK)
         clock = TurnedClock(traveller)
+        if connection.vendor != "postgresql":
+            yield clock
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(_OWN_CLOCK)
         clock.set(moment)
-        yield clock
+        try:
+            yield clock
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET search_path; DROP SCHEMA turned CASCADE")
