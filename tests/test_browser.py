@@ -307,7 +307,7 @@ def test_no_page_is_wider_than_a_phone_and_every_button_can_be_hit(visit, stack,
 
 
 def test_running_timelapse_is_edited_with_its_preview_beside_it(visit, stack):
-    timelapse = stack.add_timelapse("http", stack.http_address, name="Edited", seconds=3600, follows=False)
+    timelapse = stack.add_timelapse("http", stack.http_address, name="Edited", seconds=86_400, follows=False)
     with visit() as person:
         page, preview = person.page, person.page.locator("#preview")
         person.log_in()
