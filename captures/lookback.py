@@ -165,7 +165,7 @@ class TimelapseDaysViewSet(GenericViewSet[Timelapse]):
         return Response(AnswerSerializer(values, context=self.get_serializer_context()).data)
 
     def _query(self, request: Request) -> dict[str, Any]:
-        assert self.query_serializer_class is not None  # noqa: S101 (each action names its own)
+        assert self.query_serializer_class is not None  # noqa: S101 - each action names its own
         query = self.query_serializer_class(data=request.query_params)
         query.is_valid(raise_exception=True)
         values: dict[str, Any] = query.validated_data

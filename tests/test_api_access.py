@@ -16,7 +16,7 @@ from tests.factories import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-LISTS = ["cameras", "timelapses", "captures", "recipes", "videos", "jobs", "sites", "clock", "work"]
+LISTS = ["cameras", "timelapses", "captures", "recipes", "videos", "jobs", "sites", "clock", "work", "audit"]
 ALONE = ["events", "system", "queues", "workers"]
 
 EVERYBODY = {"viewer", "operator", "admin"}
@@ -177,6 +177,7 @@ def things(db):
         "recipe": video.recipe_id,
         "video": video.pk,
         "job": make_job().pk,
+        "decision": 1,
         "site": Site.objects.create(name="Alp", slug="alp").pk,
     }
 
@@ -238,6 +239,8 @@ def path_of(pattern, things):
     named = pattern.pattern.regex.groupindex if hasattr(pattern.pattern, "regex") else {}
     if "task" in named:
         return reverse(pattern.name, kwargs={"task": "captures.plan"})
+    if "correlation_id" in named:
+        return reverse(pattern.name, kwargs={"correlation_id": "c0ffee"})
     if "pk" not in named:
         return reverse(pattern.name)
     return reverse(pattern.name, kwargs={"pk": things[pattern.name.partition("-")[0]]})

@@ -278,6 +278,7 @@ FILTERS = {
     "timelapses/{timelapse}/ribbon": ["day"],
     "timelapses/{timelapse}/gap": ["at", "direction"],
     "timelapses/{timelapse}/why": ["at"],
+    "audit": ["topic", "action", "by", "correlation_id", "start", "end", "ordering", "page"],
     "work": ["kind", "topic", "until", "page"],
     "work/is-scheduled": ["kind", "topic"],
 }

@@ -6,6 +6,7 @@ from django.test.utils import CaptureQueriesContext
 
 from captures import versions
 from captures.models import Schedule, Timelapse
+from media_jobs import audit
 from media_jobs.models import Event, Pulse
 from tests.factories import NOON, make_capture, make_job, make_timelapse, make_video
 
@@ -26,6 +27,7 @@ LISTS = [
     "timelapses/{timelapse}/ribbon/?day=2026-05-04",
     "timelapses/{timelapse}/gap/?at=2026-05-04T12:00:00Z",
     "timelapses/{timelapse}/why/?at=2026-05-04T12:00:00Z",
+    "audit",
     "work",
     "work/is-scheduled/?topic=timelapse.{timelapse}",
     "cameras/{camera}/pictures/latest",
@@ -43,6 +45,7 @@ def make_rows(first, count):
             make_capture(timelapse=parent, state="missed", reason="no_worker")
         Timelapse.objects.filter(pk=timelapse.pk).update(latest_capture=capture, next_slot_at=NOON)
         timetable = versions.timetable_of(timelapse, NOON).to_document()
+        audit.note("test", topic=timelapse.topic, by="ada")
         Schedule.objects.create(timelapse=timelapse, document=timetable, from_at=NOON)
         make_video(timelapse=timelapse, file="f", revision=1)
         make_job(state="running", started_at=NOON, progress_done=1, progress_total=9)

@@ -114,7 +114,7 @@ class WorkViewSet(GenericViewSet[Any]):
         return Response(IsScheduledSerializer(answer, context=self.get_serializer_context()).data)
 
     def _asked(self, request: Request) -> Scheduled:
-        assert self.query_serializer_class is not None  # noqa: S101 (both actions have one)
+        assert self.query_serializer_class is not None  # noqa: S101 - both actions have one
         query = self.query_serializer_class(data=request.query_params)
         query.is_valid(raise_exception=True)
         wish: dict[str, Any] = query.validated_data
