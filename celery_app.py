@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from typing import Any
 
 from celery import Celery
-from celery.signals import before_task_publish, worker_init
+from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init
+from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "timelapser.settings")
@@ -22,6 +24,11 @@ app = Celery("timelapser")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
+# Celery would open a connection to the database for each task and close it behind: several milliseconds, of each
+# capture too. Django's own rule keeps it for CONN_MAX_AGE, and looks before each task whether it still works.
+app.conf["CELERY_DB_REUSE_MAX"] = sys.maxsize
+task_prerun.connect(close_old_connections)
+task_postrun.connect(close_old_connections)
 
 
 @worker_init.connect

@@ -98,13 +98,27 @@ def emit(
     transaction.
     It belongs to the deed that is under way, unless another `correlation_id` is given.
     """
-    Event.objects.create(
-        topic=topic,
-        type=type_.value,
-        payload=payload,
-        created_at=now or clock.now(),
+    drafted(
+        type_,
+        topic,
+        payload,
+        now=now or clock.now(),
         correlation_id=correlation.current() if correlation_id is None else correlation_id,
+    ).save(force_insert=True)
+    announce_after_commit()
+
+
+def drafted(
+    type_: EventType, topic: str, payload: dict[str, Any], *, now: datetime, correlation_id: str
+) -> Event:
+    """The event's row, for whoever writes it together with what it tells of, and announces it then."""
+    return Event(
+        topic=topic, type=type_.value, payload=payload, created_at=now, correlation_id=correlation_id
     )
+
+
+def announce_after_commit() -> None:
+    """Clients hear that there is news once the caller's transaction has made it true."""
     transaction.on_commit(push.announce)
 
 

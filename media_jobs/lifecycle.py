@@ -32,11 +32,10 @@ State = MediaJob.State
 
 def claim(queue: str, *, worker: str) -> MediaJob | None:
     """Takes the best job of `queue` that is due for `worker`: by priority, turn and age. None where there is none."""
-    now = clock.now()
     with transaction.atomic():
-        job = statements.claim(queue, worker=worker, now=now, lease_until=now + LEASE)
-        if job is not None:
-            tell(job, now)
+        job = statements.claim(queue, worker=worker, lease=LEASE)
+        if job is not None and job.started_at is not None:
+            tell(job, job.started_at)
     return job
 
 

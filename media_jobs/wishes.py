@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from media_jobs import clock, correlation, kinds, limits, outbox, statements
-from media_jobs.events import emit, job_event, job_payload
+from media_jobs.events import announce_after_commit, drafted, emit, job_event, job_payload
 from media_jobs.models import MediaJob
 from media_jobs.turns import Turns
 
@@ -61,25 +61,28 @@ def record(
     was asked to stop, and whose worker has not stopped yet, is not: it gives its key away. `queue`: where the kind's
     own is not right. Raises TooManyWaiting.
     """
-    wish = Wish(key, topic, title, args, total)
-    job = _job(task, wish, requested_by, priority, queue, unit, is_quiet=is_quiet)
+    job = _job(
+        task, Wish(key, topic, title, args, total), requested_by, priority, queue, unit, is_quiet=is_quiet
+    )
+    here = datetime.now(UTC)  # the database's own time takes its place
+    event = drafted(
+        job_event(job), topic, job_payload(job, here), now=here, correlation_id=job.correlation_id
+    )
     most = limits.limit_of(kinds.of(task), priority)
-    with transaction.atomic():
-        while True:
-            seen = statements.look(job, count_to=most)
-            if seen.active is not None:
-                existing = MediaJob.objects.active().filter(pk=seen.active).first()
-                if existing is not None and not existing.cancel_requested:
-                    return hasten(existing, priority, is_quiet=is_quiet), False
-                _give_key_away([existing] if existing else [])
-                continue
+    while True:
+        seen, is_new = statements.record(job, event, limit=most, is_told=not is_quiet)
+        if is_new:
+            break
+        if seen.active is None:
             limits.admit(job, seen.waiting)
-            job.turn = seen.turn
-            job.requested_at = job.run_after = job.sent_at = seen.now
-            if statements.insert(job):
-                break  # else somebody was quicker; theirs may even have ended by the time that we look
-        tell(job, seen.now)
-    outbox.wake_after_commit([job])
+            continue  # somebody was quicker; theirs may even have ended by the time that we look
+        existing = MediaJob.objects.active().filter(pk=seen.active).first()
+        if existing is not None and not existing.cancel_requested:
+            return hasten(existing, priority, is_quiet=is_quiet), False
+        _give_key_away([existing] if existing else [])
+    outbox.wake_after_commit([job])  # first: who announces takes turns with this thread
+    if not is_quiet:
+        announce_after_commit()
     return job, True
 
 
