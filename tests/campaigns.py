@@ -7,7 +7,7 @@ from tests.factories import make_timelapse
 
 def running(**kw):
     """A timelapse that was started this instant; every ten seconds unless said otherwise."""
-    timelapse = make_timelapse(**{"interval_s": 10} | kw)
+    timelapse = make_timelapse(**({} if "plan" in kw else {"interval_s": 10}) | kw)
     campaign.start(timelapse, by="otto")
     timelapse.refresh_from_db()
     return timelapse
