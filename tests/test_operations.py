@@ -193,6 +193,12 @@ def test_thread_that_nobody_knows_is_said_to_be_none(pages, viewer, wanted):
     assert "Nothing is known by this id" in words_of(response)
 
 
+def test_topic_that_no_column_can_hold_has_no_decisions(pages, viewer):
+    assert "Nothing was decided yet." in words_of(
+        pages(viewer).get(reverse("audit"), {"topic": "x\x00" * 99})
+    )
+
+
 def test_facts_are_read_as_words():
     plan = {"rules": [{"kind": "interval", "every_s": 60}]}
     other = {"rules": [{"kind": "interval", "every_s": 300}]}

@@ -15,7 +15,7 @@ from media_jobs.roles import SEE
 from timelapser.pages.access import page, show
 
 SHOWN = 100
-LONGEST_ID = 64
+LONGEST = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,21 @@ class About:
 @page(SEE)
 def audit(request: HttpRequest) -> HttpResponse:
     """One deed from the click to the last job (`correlation_id`), or the newest decisions (of a `topic`)."""
-    correlation_id = request.GET.get("correlation_id", "")[:LONGEST_ID]
-    context: dict[str, Any] = {"correlation_id": correlation_id}
-    if correlation_id:
+    context: dict[str, Any] = {}
+    if "correlation_id" in request.GET:
+        correlation_id = context["correlation_id"] = _text(request, "correlation_id")
         context["steps"] = [(step, about(step.topic)) for step in ledger_of_deeds.thread(correlation_id)]
         return show(request, "audit/thread.html", context)
-    topic = request.GET.get("topic", "")
+    topic = _text(request, "topic")
     rows = Decision.objects.filter(topic=topic) if topic else Decision.objects.all()
     decisions = list(rows[:SHOWN])
     context |= {"topic": topic, "decisions": [(row, about(row.topic)) for row in decisions]}
     return show(request, "audit/decisions.html", context)
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    """What was asked for, as a column can hold it: PostgreSQL refuses NUL."""
+    return request.GET.get(name, "").replace("\x00", "")[:LONGEST]
 
 
 def about(topic: str) -> About:
