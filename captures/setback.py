@@ -9,18 +9,23 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from captures.models import Capture, Gap, Schedule, Timelapse
 from captures.versions import next_slot
 from media_jobs import audit
 
 BATCH = 100
+# What somebody tried stays: if it is the new time that is wrong, this was the past.
+UNTRIED = Q(state=Capture.State.OWED, lease_until__isnull=True) | Q(
+    state=Capture.State.MISSED, reason="scheduler_was_down"
+)
 
 
 def take_back_future(now: datetime) -> int:
     """Every running timelapse owes its slots from `now` on anew. Returns how many timelapses were ahead.
 
-    Pictures that were stored under slots that are still to come stay what they are.
+    What was tried under slots that are still to come, above all pictures, stays what it is.
     """
     ahead = Timelapse.objects.running().filter(next_slot_at__gt=now).order_by("pk")
     taken, last = 0, 0
@@ -41,7 +46,7 @@ def _take_back(timelapse_id: int, now: datetime) -> bool:
     if slot == timelapse.next_slot_at:
         return False
     future = timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=slot or now)
-    count, _ = future.exclude(state=Capture.State.STORED).delete()
+    count, _ = future.filter(UNTRIED).delete()
     Gap.objects.filter(timelapse=timelapse, from_at__gte=slot or now).delete()
     Gap.objects.filter(timelapse=timelapse, until_at__gt=slot or now).update(until_at=slot or now)
     facts = {"from": now.isoformat(), "until": str(timelapse.next_slot_at), "slots": count}

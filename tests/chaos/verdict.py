@@ -97,7 +97,12 @@ def _judge_slots(stack: Stack, timelapse: int, verdict: Verdict) -> None:
         "SELECT start_at, least(end_at, completed_at) AS end_at, image_count FROM captures_timelapse WHERE id = %s",
         timelapse,
     )
-    found = [capture for capture in captures(stack, timelapse) if capture["reason"] != "timelapse_ended"]
+    # What was planned ahead of an end by hand says so, and was not owed.
+    found = [
+        capture
+        for capture in captures(stack, timelapse)
+        if capture["slot"] < row["end_at"] or capture["reason"] != "timelapse_ended"
+    ]
     owed = promised(row["start_at"], row["end_at"], [capture["slot"] for capture in found])
     by_slot: dict[datetime, list[dict[str, Any]]] = {}
     for capture in found:
