@@ -15,8 +15,10 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -188,12 +190,22 @@ def test(arguments: list[str]) -> int:
     if check():
         print("Style, types or contracts failed (above): the tests were not started.")
         return 1
-    code = subprocess.run(pytest).returncode
-    if code:
-        return code
-    # the database of the embedded default is SQLite, that of production PostgreSQL: both must do
-    environment = os.environ | {"TIMELAPSER_TEST_DATABASE": "sqlite"}
-    return subprocess.run([*pytest, "--only-database"], env=environment).returncode
+    # The tests with the real processes mostly wait: they run beside the others, and speak when they have ended.
+    with tempfile.TemporaryFile("w+") as said:
+        beside = subprocess.Popen([*pytest, "-m", "e2e or slow"], stdout=said, stderr=subprocess.STDOUT)
+        try:
+            code = subprocess.run([*pytest, "-m", "not (e2e or slow)"]).returncode
+            # the database of the embedded default is SQLite, that of production PostgreSQL: both must do
+            environment = os.environ | {"TIMELAPSER_TEST_DATABASE": "sqlite"}
+            code = code or subprocess.run([*pytest, "--only-database"], env=environment).returncode
+            code = beside.wait() or code
+        finally:
+            if beside.poll() is None:
+                beside.send_signal(signal.SIGINT)  # it then stops what it has started
+                beside.wait()
+        said.seek(0)
+        print("The tests with the real processes:", said.read(), sep="\n")
+    return code
 
 
 if __name__ == "__main__":
