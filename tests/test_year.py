@@ -21,7 +21,8 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 BEGIN = datetime(
     2026, 1, 5, 10, 7, 13, tzinfo=UTC
 )  # off every grid: an instant that changes something owes nothing
-PREVIEWED = 150  # more than a day has
+STRIDE = timedelta(days=4)
+PREVIEWED = 600  # more slots than a stride has
 
 
 def plan(rules, window, **kw):
@@ -74,10 +75,10 @@ class Year:
         return [slot for promise in self.promises for slot in slow_calendar.owed(*promise)]
 
     def pass_time(self, span):
-        """The planner, a day at once; a few pictures are taken, the others are nobody's."""
+        """The planner, some days at once; a few pictures are taken, the others are nobody's."""
         until = clock.now() + span
         while (now := clock.now()) < until:
-            horizon = min(now + DAY, until)
+            horizon = min(now + STRIDE, until)
             lines = forecast.forecast(self.timelapse, limit=PREVIEWED, start=now)
             promised = [line.at for line in lines if isinstance(line, Coming) and line.at < horizon]
             while dispatch.claim(horizon, now):
@@ -92,7 +93,7 @@ class Year:
             settlement.sweep(horizon)
 
     def _take(self, owed):
-        for slot in sorted(self.chance.sample(sorted(owed), min(2, len(owed)))):
+        for slot in sorted(self.chance.sample(sorted(owed), min(4, len(owed)))):
             self.hand.set(slot)
             assert claim(owed[slot], worker="w")
             capture = self.timelapse.captures.get(pk=owed[slot])
