@@ -11,11 +11,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, ImageStat
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.servers import BROWSERS
 from tests.stack import Stack, running_stack
@@ -67,14 +69,27 @@ answer = [timelapse.pk, (now - timedelta(days=9)).date().isoformat()]
 """
 
 
-def log_in(browser: Browser, stack: Stack, *, width: int, height: int, scheme: str) -> Page:
-    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
+@contextmanager
+def visiting(
+    browser: Browser, stack: Stack, path: str, *, width: int = 1280, height: int = 860, scheme: str = "light"
+) -> Iterator[Page]:
+    """One page at a time: each that is open draws what happens."""
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
     page.goto(stack.url)
     page.fill("[name=username]", stack.username)
     page.fill("[name=password]", stack.password)
     page.click("button.primary")
     page.wait_for_selector("#live-badge[data-status=live]")
-    return page
+    page.goto(stack.url + path)
+    yield page
+    context.close()
+
+
+def keep(seen: Page | Locator, name: str) -> None:
+    seen.screenshot(path=FOLDER / f"{name}.png", timeout=PATIENCE_S * 1000)
+    print(FOLDER / f"{name}.png")
 
 
 def wait_for_daylight(page: Page) -> None:
@@ -98,40 +113,33 @@ def main() -> None:
         harbour = stack.add_timelapse("rtsp", stack.rtsp_address, name="Harbour", seconds=3600)
         stack.add_timelapse("http", stack.http_address, name="Lakeside", seconds=3600)
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        desktop = log_in(browser, stack, width=1280, height=760, scheme="light")
-        phone = log_in(browser, stack, width=390, height=844, scheme="dark")
-        film = log_in(browser, stack, width=1280, height=860, scheme="dark")
-        film.goto(f"{stack.url}/timelapses/{harbour}/")
-        film.wait_for_function(
-            "least => Number(document.getElementById('image-count').textContent) >= least",
-            arg=PICTURES_WANTED,
-            timeout=PATIENCE_S * 1000,
-        )
-        wait_for_daylight(desktop)
-        schedule = log_in(browser, stack, width=1280, height=900, scheme="light")
-        schedule.goto(f"{stack.url}/timelapses/{harbour}/edit/")
-        schedule.get_by_text("5 min", exact=True).click()
-        schedule.get_by_text("From … to …", exact=True).last.click()
-        schedule.get_by_label("From", exact=True).last.fill("06:00")
-        schedule.get_by_label("To", exact=True).last.fill("20:00")
-        schedule.locator("#preview", has_text="Every 5 min, 06:00 to 20:00").wait_for()
+        with visiting(browser, stack, f"/timelapses/{harbour}/", scheme="dark") as page:
+            page.wait_for_function(
+                "least => Number(document.getElementById('image-count').textContent) >= least",
+                arg=PICTURES_WANTED,
+                timeout=PATIENCE_S * 1000,
+            )
+        with visiting(browser, stack, "/", height=760) as page:
+            wait_for_daylight(page)
+            keep(page, "dashboard-light")
+        with visiting(browser, stack, "/", width=390, height=844, scheme="dark") as page:
+            keep(page, "dashboard-phone-dark")
+        with visiting(browser, stack, f"/timelapses/{harbour}/", scheme="dark") as page:
+            keep(page, "timelapse-dark")
+        with visiting(browser, stack, f"/timelapses/{harbour}/edit/") as page:
+            page.get_by_text("5 min", exact=True).click()
+            page.get_by_text("From … to …", exact=True).last.click()
+            page.get_by_label("From", exact=True).last.fill("06:00")
+            page.get_by_label("To", exact=True).last.fill("20:00")
+            page.locator("#preview", has_text="Every 5 min, 06:00 to 20:00").wait_for()
+            page.evaluate("scrollTo(0, 0)")
+            keep(page, "schedule-light")
+        with visiting(browser, stack, "/operations/", height=1000, scheme="dark") as page:
+            page.wait_for_selector("[data-queue]")
+            keep(page, "operations-dark")
         month, day = stack.python(A_MONTH)
-        kept = log_in(browser, stack, width=1280, height=900, scheme="light")
-        kept.goto(f"{stack.url}/timelapses/{month}/?at={day}T09:00:00Z")
-        operations = log_in(browser, stack, width=1280, height=1000, scheme="dark")
-        operations.goto(f"{stack.url}/operations/")
-        operations.wait_for_selector("[data-queue]")
-        for page, name in (
-            (desktop, "dashboard-light"),
-            (phone, "dashboard-phone-dark"),
-            (film, "timelapse-dark"),
-            (schedule, "schedule-light"),
-            (operations, "operations-dark"),
-        ):
-            page.screenshot(path=FOLDER / f"{name}.png")
-            print(FOLDER / f"{name}.png")
-        kept.locator("#kept").screenshot(path=FOLDER / "kept-light.png")
-        print(FOLDER / "kept-light.png")
+        with visiting(browser, stack, f"/timelapses/{month}/?at={day}T09:00:00Z") as page:
+            keep(page.locator("#kept"), "kept-light")
         browser.close()
 
 
