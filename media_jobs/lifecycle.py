@@ -26,6 +26,7 @@ __all__ = [
 LEASE = timedelta(seconds=60)
 MOST_LOSSES = 3  # a job whose worker went away so often is taken for what ended it
 POISON = "poison"
+ENDING = " (ending)"  # behind the name of a worker that was asked to end: what it leaves is not to blame
 SEALED = "sealed_"  # arguments named like this do not outlive the work: rows are kept for weeks
 State = MediaJob.State
 
@@ -109,8 +110,8 @@ def lose(job: MediaJob) -> bool:
 
     False where the worker has given a sign of life since the job was read.
     """
-    if job.cancel_requested:
-        return end_cancelled(job)
+    if job.cancel_requested or job.worker.endswith(ENDING):
+        return hand_back(job)
     is_poison = job.lost_count + 1 >= MOST_LOSSES
     if is_poison:
         words = f"It was given up: {MOST_LOSSES} workers went away while they worked at it. Ask for it again to try."

@@ -50,6 +50,7 @@ class MediaJob(models.Model):
         LOW = 2, "low: backfill"
 
     ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+    ENDED_BADLY = (State.FAILED, State.PARKED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     task = models.CharField(max_length=80)

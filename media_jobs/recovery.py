@@ -13,6 +13,12 @@ def release(worker: str) -> int:
     return sum(lifecycle.lose(job) for job in _held_by(worker))
 
 
+def note_ending(worker: str) -> int:
+    """Remembers that `worker` was asked to end, should it be killed before it has handed back. Returns how many."""
+    running = MediaJob.objects.filter(state=MediaJob.State.RUNNING, worker=worker)
+    return running.update(worker=f"{worker}{lifecycle.ENDING}")
+
+
 def hand_back(worker: str) -> int:
     """Gives back what `worker`, which ends in order, has not finished: others go on at once. Returns how many."""
     return sum(lifecycle.hand_back(job) for job in _held_by(worker))
@@ -26,4 +32,8 @@ def reap(now: datetime) -> int:
 
 
 def _held_by(worker: str) -> list[MediaJob]:
-    return list(MediaJob.objects.filter(state=MediaJob.State.RUNNING, worker=worker))
+    return list(
+        MediaJob.objects.filter(
+            state=MediaJob.State.RUNNING, worker__in=[worker, f"{worker}{lifecycle.ENDING}"]
+        )
+    )

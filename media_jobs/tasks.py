@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from celery import Task, shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import task_received, worker_ready, worker_shutdown
+from celery.signals import task_received, worker_ready, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import Error as DatabaseError
 
@@ -59,6 +59,14 @@ def begin(sender: Any, **_: Any) -> None:
 @task_received.connect
 def count(request: Any, **_: Any) -> None:
     workers.count_taken(workers.queue_of(request))
+
+
+@worker_shutting_down.connect
+def begin_to_end(sender: str, **_: Any) -> None:
+    try:
+        recovery.note_ending(sender)
+    except DatabaseError as error:
+        log.warning("ending_not_noted", error=type(error).__name__)
 
 
 @worker_shutdown.connect

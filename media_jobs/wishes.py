@@ -185,7 +185,7 @@ def mark_of(job_id: UUID) -> str:
 
 def tell(job: MediaJob, now: datetime) -> None:
     """The event of the job's present state; of a quiet job only that it has ended badly."""
-    if not job.is_quiet or job.state in (State.FAILED, State.PARKED):
+    if not job.is_quiet or job.state in MediaJob.ENDED_BADLY:
         emit(job_event(job), job.topic, job_payload(job, now), now=now, correlation_id=job.correlation_id)
 
 

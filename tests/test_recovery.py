@@ -135,3 +135,25 @@ def test_job_that_was_to_stop_is_cancelled_where_its_worker_is_gone():
     recovery.hand_back("w2")
 
     assert (now_of(first).state, now_of(second).state) == ("cancelled", "cancelled")
+
+
+def test_worker_that_was_asked_to_end_and_then_killed_blames_no_job():
+    job, _ = record()
+    for _ in range(4):
+        take(job, worker="video@here")
+        assert recovery.note_ending("video@here") == 1
+        assert recovery.release("video@here") == 1  # its successor of the same name
+    take(job, worker="video@here")
+    recovery.note_ending("video@here")
+    MediaJob.objects.update(lease_until=clock.now() - SECOND)
+    recovery.reap(clock.now())
+
+    assert (now_of(job).state, now_of(job).lost_count) == ("queued", 0)
+
+
+def test_job_that_ends_while_its_worker_is_ending_has_ended():
+    job = take(record()[0], worker="video@here")
+    recovery.note_ending("video@here")
+
+    assert lifecycle.finish(job, {})
+    assert recovery.hand_back("video@here") == 0

@@ -608,3 +608,50 @@ def test_a_worker_with_another_encoder_leaves_the_segment_to_those_that_fit(brok
     assert (part.state, part.error_code) == ("queued", "encoder_differs")
     assert part.run_after > clock.now()
     assert not Segment.objects.exists()
+
+
+def test_film_of_a_part_that_was_parked_fails_and_is_not_asked_for_again(broker):
+    video = film_of(photographed(3))
+    job, _ = rendering.request(video, by="otto")
+    do(job, assembly.render)
+    part = segment_jobs().get()
+    for _ in range(3):
+        take(part, worker="video@gone")
+        recovery.release("video@gone")
+
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    job.refresh_from_db()
+    assert (job.state, job.error_code, video.state) == ("failed", "segment", State.FAILED)
+    assert "3 workers went away" in video.error
+    assert segment_jobs().count() == 1
+
+
+def test_film_whose_own_job_was_parked_is_failed_with_its_words():
+    video = film_of(photographed(3))
+    job, _ = rendering.request(video, by="otto")
+    for _ in range(3):
+        take(job, worker="video@gone")
+        recovery.release("video@gone")
+
+    assert rendering.reconcile() == 1
+
+    video.refresh_from_db()
+    assert video.state == State.FAILED
+    assert "3 workers went away" in video.error
+
+
+def test_segment_of_a_timelapse_that_went_meanwhile_leaves_no_file(settings):
+    timelapse = photographed(3)
+    job, _ = rendering.request(film_of(timelapse), by="otto")
+    do(job, assembly.render)
+    part = segment_jobs().get()
+    part.args["timelapse"] = 10**9  # as if it were gone by now
+    part.save()
+
+    do(part, assembly.encode)
+
+    part.refresh_from_db()
+    assert part.state == "cancelled"
+    assert not [name for name in everything_in(settings.MEDIA_ROOT) if "/segments/" in name]

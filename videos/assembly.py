@@ -56,7 +56,7 @@ def render(running: Running) -> dict[str, Any]:
 
 def _render(running: Running, video: Video) -> dict[str, Any]:
     # A part that was cancelled (with another film that wanted it) is simply asked for again.
-    broken = running.job.needs.filter(state=MediaJob.State.FAILED).first()
+    broken = running.job.needs.filter(state__in=MediaJob.ENDED_BADLY).first()
     if broken is not None:
         raise WorkFailed(f"A part of the film could not be made: {broken.error}", code="segment")
     until = running.job.result.get("until")

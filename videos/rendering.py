@@ -92,7 +92,7 @@ def reconcile() -> int:
         if jobs.active().exists():
             continue
         last = jobs.order_by("-requested_at").first()
-        if last is not None and last.state == MediaJob.State.FAILED:
+        if last is not None and last.state in MediaJob.ENDED_BADLY:
             note_failure(video, last.error)
         else:
             settle(video.pk)
