@@ -79,10 +79,7 @@ def test_each_picture_of_the_clock_is_a_deed_of_its_own(timelapse):
 
 
 @pytest.mark.e2e
-<<<<<<< HEAD
 @pytest.mark.timeout(400)
-=======
->>>>>>> origin/main
 def test_the_click_on_render_is_found_at_the_ffmpeg_lines_of_its_segments(stack):
     if stack.database_url.startswith("sqlite"):
         pytest.skip("end to end needs PostgreSQL")
@@ -90,11 +87,7 @@ def test_the_click_on_render_is_found_at_the_ffmpeg_lines_of_its_segments(stack)
     with stack.logged_in() as api:
         wait_for(
             lambda: api.get(f"/api/v1/timelapses/{timelapse}/").json()["image_count"] >= 2,
-<<<<<<< HEAD
             within_s=150,
-=======
-            within_s=60,
->>>>>>> origin/main
             what="pictures",
         )
         recipe = api.get("/api/v1/recipes/").json()["results"][0]["id"]
@@ -104,11 +97,7 @@ def test_the_click_on_render_is_found_at_the_ffmpeg_lines_of_its_segments(stack)
         deed = asked.headers["X-Correlation-ID"]
         wait_for(
             lambda: api.get(f"/api/v1/jobs/{asked.json()['id']}/").json()["state"] == "done",
-<<<<<<< HEAD
             within_s=150,
-=======
-            within_s=60,
->>>>>>> origin/main
             what="the film",
         )
         steps = api.get(f"/api/v1/audit/threads/{deed}/").json()["steps"]
