@@ -21,14 +21,14 @@ def timetable_of(timelapse: Timelapse, now: datetime) -> Timetable:
     Its anchors depend on the camera and on the first day alone: a pause or another window does not move the grid.
     """
     latitude, longitude = timelapse.camera.latitude, timelapse.camera.longitude
-    is_placed = latitude is not None and longitude is not None
+    place = None if latitude is None or longitude is None else Place(latitude, longitude)
     start = timelapse.started_at or max(now, timelapse.start_at or now)
     try:
         plan = timelapse.plan_value
         return Timetable.of(
             plan,
             zone=timelapse.time_zone,
-            place=Place(latitude, longitude) if is_placed and plan.needs_place else None,
+            place=place if plan.needs_place else None,
             seed=f"camera {timelapse.camera_id}",
             start=start,
         )
