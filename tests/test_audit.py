@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def note(action="looked", **kw):
-    return audit.note(action, **{"topic": "timelapse.1", "by": "otto"} | kw)
+    return audit.note(action, **{"topic": "camera.77777", "by": "otto"} | kw)
 
 
 def test_decision_says_who_what_and_which_deed():
@@ -24,7 +24,7 @@ def test_decision_says_who_what_and_which_deed():
     (found,) = Decision.objects.all()
     assert (found.action, found.topic, found.by, found.rule) == (
         "timelapse_paused",
-        "timelapse.1",
+        "camera.77777",
         "otto",
         "the sun is down",
     )
