@@ -107,6 +107,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A machine that is cut off must not hold its locks for the hours of TCP's own patience; seconds, and milliseconds.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        keepalives_idle=15,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+        options="-c idle_in_transaction_session_timeout=60s -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5"
+        " -c tcp_keepalives_count=3",
+    )
 else:
     raise ImproperlyConfigured("TIMELAPSER_DATABASE_URL must start with sqlite:// or postgresql://")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
