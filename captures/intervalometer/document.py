@@ -206,7 +206,7 @@ class DocumentReader:
         hour, minute, second = (int(part or 0) for part in found.groups())
         return time(hour, minute, second)
 
-    def _span(self, path: str, value: Any, single_days: bool) -> DateSpan | None:  # noqa: FBT001 (private)
+    def _span(self, path: str, value: Any, single_days: bool) -> DateSpan | None:  # noqa: FBT001 - it is private
         if single_days and isinstance(value, str):
             value = [value, value]
         if not isinstance(value, list) or len(value) != 2:

@@ -78,7 +78,7 @@ def instants_of(
     """The place matters to rules of the sun alone."""
     if not isinstance(rule, SunRule):
         return wall_instants(rule, clock)
-    assert place is not None  # noqa: S101 (Timetable.of has refused plans without)
+    assert place is not None  # noqa: S101 - Timetable.of has refused plans without
     return SunInstants(rule.event, timedelta(minutes=rule.offset_min), place)
 
 

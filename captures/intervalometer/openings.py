@@ -138,7 +138,7 @@ class Openings:
                 closes = datetime.combine(day + (DAY if start > end else timedelta()), end)
                 yield from self.clock.spans(datetime.combine(day, start), closes + TICK)
             case SunWindow() | AltitudeWindow():
-                assert self.place is not None  # noqa: S101 (Timetable.of has refused plans without)
+                assert self.place is not None  # noqa: S101 - Timetable.of has refused plans without
                 for local in self.clock.spans(midnight, midnight + DAY):
                     for solar in sun.days_with_noon_in(self.place, *local):
                         yield from _by_sun(self.window, solar)

@@ -188,7 +188,7 @@ class Timetable:
         rule = self.plan.rules[number]
         openings = openings_of(self.plan, rule, clock, self.place)
         if isinstance(rule, IntervalRule):
-            assert anchor is not None  # noqa: S101 (a document with an interval has its anchor)
+            assert anchor is not None  # noqa: S101 - a document with an interval has its anchor
             grid = Grid(anchor, timedelta(seconds=rule.every_s))
             return Lane(rule, GridInstants(grid), openings, openings.is_always)
         place = self.place if rule.needs_place else None

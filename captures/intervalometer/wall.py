@@ -37,7 +37,7 @@ def _pieces_of_year(zone: ZoneInfo, year: int) -> tuple[Piece, ...]:
     start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
     pieces: list[Piece] = []
     from_at = start - _FARTHEST
-    seen_until = datetime.min  # noqa: DTZ901 (local readings have no zone)
+    seen_until = datetime.min  # noqa: DTZ901 - local readings have no zone
     before = _offset(zone, from_at)
     for change in [*_changes(zone, from_at, end), end]:
         offset = _offset(zone, from_at)
@@ -64,7 +64,7 @@ def _changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetim
 
 def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
     offset = moment.astimezone(zone).utcoffset()
-    assert offset is not None  # noqa: S101 (a ZoneInfo always has one)
+    assert offset is not None  # noqa: S101 - a ZoneInfo always has one
     return offset
 
 
