@@ -11,6 +11,8 @@ from media_jobs import alarms, clock, runs
 from media_jobs.kinds import kind
 from media_jobs.tracked import Running
 
+alarms.watch_for(sites.queues)
+
 
 @kind("cameras.test_connection", limit_s=120)
 def test_connection(running: Running) -> dict[str, Any]:
@@ -26,9 +28,3 @@ def ask(running: Running) -> dict[str, Any]:
 @runs.entry
 def probe() -> runs.Result:
     return {"asked": probing.request(clock.now())}
-
-
-@shared_task(name="cameras.watch")
-@runs.entry
-def watch() -> runs.Result:
-    return alarms.watch(clock.now(), sites.queues())

@@ -2,13 +2,14 @@
 
 (nothing) -> silence -> alarm -> (nothing)
 
-The row is the memory: whoever makes an alarm of a silence tells that it began, whoever deletes an alarm that it is
-over. So any number of watchers may look at once.
+Every worker watches, whatever it serves, in the thread of its own sign of life: no queue is needed to tell that a queue
+has nobody, neither the broker nor beat. The row is the memory: whoever makes an alarm of a silence tells that it began,
+whoever deletes an alarm that it is over. So any number of watchers may look at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,20 @@ SILENCE, ALARM = "silence", "alarm"
 PREFIX = "queue without worker: "
 # A worker that is started again is back by then. One that was killed is silent for longer when it is noticed.
 PATIENCE = timedelta(seconds=15)
+
+Needed = Callable[[], Iterable[str]]
+_needed: list[Needed] = []
+
+
+def watch_for(needed: Needed) -> Needed:
+    """An app to the left says which queues must have a worker."""
+    _needed.append(needed)
+    return needed
+
+
+def look(now: datetime) -> dict[str, int]:
+    """Watches all queues that somebody needs."""
+    return watch(now, {queue for needed in _needed for queue in needed()})
 
 
 def watch(now: datetime, queues: Iterable[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from celery.signals import task_received, worker_ready, worker_shutdown, worker_
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from media_jobs import clock, housekeeping, outbox, recovery, runs, tracked, workers
+from media_jobs import alarms, clock, housekeeping, outbox, recovery, runs, tracked, workers
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def begin(sender: Any, **_: Any) -> None:
         log.warning("nothing_released", error=type(error).__name__)
     queues = tuple(queue.name for queue in sender.app.amqp.queues.consume_from.values())
     pool = {"thread": "threads"}.get(name := sender.controller.pool_cls.__module__.rpartition(".")[2], name)
-    workers.begin(workers.Worker(sender.hostname, queues, pool, sender.controller.concurrency))
+    workers.begin(workers.Worker(sender.hostname, queues, pool, sender.controller.concurrency), alarms.look)
 
 
 @task_received.connect

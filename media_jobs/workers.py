@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from media_jobs.models import Pulse
 
 KIND = "worker"
 EVERY_S = 5
+SETTLED_S = 15  # who begins sees others that are only just beginning
 ALIVE_FOR = timedelta(seconds=20)
 RATE_OVER_S = 60
 CLOCKS_APART_S = 0.5  # from there on messages may expire too early, and lateness says nothing
@@ -49,10 +51,10 @@ def count_taken(queue: str) -> None:
     _taken[queue] += 1
 
 
-def begin(worker: Worker) -> None:
-    """Starts the thread that says that this worker lives."""
+def begin(worker: Worker, look: Callable[[datetime], object]) -> None:
+    """Starts the thread that says that this worker lives, and after SETTLED_S looks after the others by `look(now)`."""
     _is_ending.clear()
-    threading.Thread(target=_beat, args=[worker], name="pulse", daemon=True).start()
+    threading.Thread(target=_beat, args=[worker, look], name="pulse", daemon=True).start()
 
 
 def end(hostname: str) -> None:
@@ -74,7 +76,8 @@ def queues_alive(now: datetime) -> set[str]:
     return {queue for pulse in alive(now) for queue in pulse.facts.get("queues", [])}
 
 
-def _beat(worker: Worker) -> None:
+def _beat(worker: Worker, look: Callable[[datetime], object]) -> None:
+    begun = time.monotonic()
     samples: deque[tuple[float, Counter[str]]] = deque()
     begun_at = datetime.now(UTC).isoformat(timespec="seconds")
     while True:
@@ -99,6 +102,8 @@ def _beat(worker: Worker) -> None:
             }
             if not _is_ending.is_set():
                 write(worker.hostname, now, facts)
+                if time.monotonic() - begun >= SETTLED_S:
+                    look(now)
         except DatabaseError as error:
             log.warning("pulse_lost", error=type(error).__name__)
         if _is_ending.wait(EVERY_S):

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from django.db import connections
 
 from cameras import sites
@@ -11,6 +12,8 @@ from cameras.models import Site
 from media_jobs import alarms, clock, workers
 from media_jobs.models import Event, Pulse
 from tests.factories import NOON, make_camera
+from tests.servers import fresh_database
+from tests.stack import running_stack, wait_for
 from timelapser.queues import QUEUES, capture_queue
 
 pytestmark = pytest.mark.django_db
@@ -110,6 +113,36 @@ def test_queues_of_sites_are_needed_as_long_as_they_have_a_camera_that_is_on():
     assert sites.queues() == [*QUEUES, "capture.garden"]
     assert garden.capture_queue == capture_queue("garden")
     assert empty.pk
+
+
+def test_all_that_somebody_needs_is_watched():
+    current_app.loader.import_default_modules()
+    alarms.look(NOON)
+    alarms.look(NOON + 20 * SECOND)
+
+    assert told() == [("queue_without_worker", queue) for queue in sorted(QUEUES)]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(200)
+def test_any_worker_that_lives_tells_of_all_others(tmp_path_factory):
+    """One worker of one pool is all that is left: no beat, no planner, no upkeep."""
+    with fresh_database(tmp_path_factory.mktemp("alone")) as url:
+        if url.startswith("sqlite"):
+            pytest.skip("end to end needs PostgreSQL")
+        others = ("web", "beat", "planner", "thumbnail", "video", "upkeep")
+        with running_stack(url, has_demo=False, without=others) as stack:
+
+            def events():
+                return stack.rows(
+                    "SELECT payload->>'queue' AS queue FROM media_jobs_event"
+                    " WHERE type = 'queue_without_worker' ORDER BY id"
+                )
+
+            wait_for(
+                lambda: len(events()) >= len(QUEUES) - 1, within_s=90, what="the alarms of all that is dead"
+            )
+            assert sorted(row["queue"] for row in events()) == sorted({*QUEUES} - {"capture"})
 
 
 def test_a_sign_of_life_counts_for_twenty_seconds():

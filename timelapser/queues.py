@@ -68,7 +68,6 @@ QUEUE_OF_TASK: dict[str, str] = {
     "media_jobs.dispatch": UPKEEP,
     "media_jobs.reap": UPKEEP,
     "media_jobs.prune": UPKEEP,
-    "cameras.watch": UPKEEP,
     "cameras.probe": UPKEEP,
     "captures.take": CAPTURE,
     "captures.sweep": UPKEEP,

@@ -57,11 +57,6 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("media_jobs.reap", 30, "Takes back jobs whose worker has gone."),
     Entry(
-        "cameras.watch",
-        5,
-        "Tells once when a queue has no living worker any more, and when it has one again.",
-    ),
-    Entry(
         "cameras.probe",
         60,
         "Asks cameras that no capture has heard of lately, so that their health is known before a timelapse starts.",
