@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from captures import ledger, setback
 from captures.intervalometer import Timetable
@@ -21,16 +21,18 @@ from captures.versions import INSTANT, next_slot, tell_gap
 from media_jobs import audit, clock, correlation
 from media_jobs import setback as jobs_setback
 from media_jobs.events import EventType, emit
-from media_jobs.models import Pulse
+from media_jobs.models import Decision, Pulse
 
 PERIOD = timedelta(seconds=1)
-AHEAD = timedelta(seconds=1.2)
+AHEAD = 2 * PERIOD  # a timelapse that somebody holds for a whole tick is planned in time by the next one
+LOOK_AGAIN = timedelta(seconds=0.15)
 BATCH = 100
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
 CLOCK = "clock"  # the topic of what concerns it: the fleet hears every topic
 SILENT_AFTER = timedelta(seconds=10)  # from there on it is said aloud
 State = Capture.State
+TOO_FAR = AHEAD + jobs_setback.NOTICED
 NEEDED = (
     *("camera_id", "camera__is_enabled", "start_at", "end_at", "started_at", "time_zone", "next_slot_at"),
     *("stop_after_days", "stop_after_captures", "image_count", "schedule_error"),
@@ -58,6 +60,10 @@ class Step:
     next_slot_at: datetime | None
 
 
+class ClockWasSetBack(Exception):
+    """The database's clock was set back since this tick read it."""
+
+
 class DatabaseClock:
     """The database's time, read once and carried on by this machine's steady clock."""
 
@@ -76,41 +82,53 @@ def plan() -> int:
     """One tick: plans up to AHEAD, sends what comes due within PERIOD. Returns how many messages were sent.
 
     Slots between PERIOD and AHEAD are planned now and sent by the next tick: so a tick that comes a little late finds
-    its first slots ready.
+    its first slots ready. Timelapses that somebody holds just now are looked for again within the tick.
     """
     hand = DatabaseClock()
     end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
-    _tick(hand.now())
+    last_tick_at = _tick(hand.now())
     orders = _unsent(horizon, hand.now(), after=0)
     newest = max((order.capture_id for order in orders), default=0)
     sent = 0
-    is_planned = False
+    claim_at: datetime | None = hand.now()
     while True:
         sent += _send_due(orders, hand.now())
-        if not is_planned:
-            is_planned = claim(horizon, hand.now()) < BATCH
-            fresh = _unsent(horizon, hand.now(), after=newest)
+        now = hand.now()
+        if claim_at is not None and claim_at <= now:
+            try:
+                taken = claim(horizon, now, last_tick_at=last_tick_at, is_by_the_clock=True)
+            except ClockWasSetBack:
+                return sent  # the next tick begins with the true time
+            if taken < BATCH:
+                claim_at = now + LOOK_AGAIN if _unclaimed(horizon, now).exists() else None
+            fresh = _unsent(horizon, now, after=newest)
             newest = max([newest, *(order.capture_id for order in fresh)])
             orders = deque(sorted([*orders, *fresh], key=lambda order: order.slot))
-        elif orders and orders[0].slot < end:
-            hand.wait_until(orders[0].slot)
-        else:
+            continue
+        moments = [*([orders[0].slot] if orders else []), *([claim_at] if claim_at else [])]
+        if not moments or min(moments) >= end:
             return sent
+        hand.wait_until(min(moments))
 
 
-def _tick(now: datetime) -> None:
-    """Says that the clock goes, tells when it had stood still, and notices when it was set back."""
+def _tick(now: datetime) -> datetime | None:
+    """Says that the clock goes, tells when it had stood still, and notices when it was set back.
+
+    Returns when the tick before was, by the clock of now; None where there is none.
+    """
     pulse = Pulse.objects.filter(name=PULSE)
     last_at = pulse.values_list("at", flat=True).first()
     if last_at is None:
         Pulse.objects.get_or_create(name=PULSE, defaults={"kind": "clock", "at": now})
-        return
+        return None
     if jobs_setback.is_noticed(last_at, now):
         jobs_setback.draw_near(now)
         setback.take_back_future(now)
+        last_at = now
     elif now - last_at > SILENT_AFTER:
         _tell_back(last_at, now)
     pulse.update(at=now)
+    return last_at
 
 
 def _tell_back(last_at: datetime, now: datetime) -> None:
@@ -122,10 +140,22 @@ def _tell_back(last_at: datetime, now: datetime) -> None:
             emit(EventType.SCHEDULER_IS_BACK, CLOCK, payload, now=now)
 
 
-def claim(horizon: datetime, now: datetime) -> int:
-    """Writes the owed captures of one batch of timelapses up to `horizon`. Returns how many timelapses it took."""
+def claim(
+    horizon: datetime,
+    now: datetime,
+    *,
+    last_tick_at: datetime | None = None,
+    is_by_the_clock: bool = False,
+) -> int:
+    """Writes the owed captures of one batch of timelapses up to `horizon`. Returns how many timelapses it took.
+
+    What comes too late although a tick passed since it was due is not blamed on a silent scheduler. Where
+    `is_by_the_clock`, raises ClockWasSetBack if the database's clock does not say by now that `horizon` is near.
+    """
     with transaction.atomic():
         timelapses = _due(horizon, now)
+        if is_by_the_clock and timelapses and horizon - timelapses[0].seen_at > TOO_FAR:  # type: ignore[attr-defined] # _due() gives it
+            raise ClockWasSetBack
         in_force = Schedule.objects.filter(timelapse__in=timelapses, until_at__isnull=True)
         schedules = {schedule.timelapse_id: schedule for schedule in in_force}
         left = _left(timelapses)
@@ -139,21 +169,43 @@ def claim(horizon: datetime, now: datetime) -> int:
                 row = Timelapse.objects.filter(pk=timelapse.pk)
                 row.update(set_aside_until=now + SET_ASIDE, schedule_error=words)
         Capture.objects.bulk_create([one for step in steps for one in step.captures], ignore_conflicts=True)
-        gaps = Gap.objects.bulk_create([step.gap for step in steps if step.gap], ignore_conflicts=True)
+        _write_gaps([step.gap for step in steps if step.gap], last_tick_at, now)
         _move_on(steps)
-        for gap in gaps:
-            tell_gap(gap, gap.schedule.timetable.count(gap.from_at, gap.until_at), now)
     return len(timelapses)
 
 
-def _due(horizon: datetime, now: datetime) -> list[Timelapse]:
+def _write_gaps(gaps: list[Gap], last_tick_at: datetime | None, now: datetime) -> None:
+    if not gaps:
+        return
+    # Silences that were noticed: a tick may have come since without having come to all timelapses.
+    silent_until = (
+        Decision.objects.filter(topic=CLOCK, action=EventType.SCHEDULER_IS_BACK)
+        .order_by("-pk")
+        .values_list("at", flat=True)
+        .first()
+    )
+    for gap in gaps:
+        was_silent = last_tick_at is None or gap.from_at > last_tick_at
+        was_silent = was_silent or (silent_until is not None and gap.from_at < silent_until)
+        if gap.reason == "scheduler_was_down" and not was_silent:
+            gap.reason = "not_planned_in_time"
+    for gap in Gap.objects.bulk_create(gaps, ignore_conflicts=True):
+        tell_gap(gap, gap.schedule.timetable.count(gap.from_at, gap.until_at), now)
+
+
+def _unclaimed(horizon: datetime, now: datetime) -> QuerySet[Timelapse]:
     is_free = Q(set_aside_until__isnull=True) | Q(set_aside_until__lte=now)
+    return Timelapse.objects.running().filter(is_free, next_slot_at__lt=horizon)
+
+
+def _due(horizon: datetime, now: datetime) -> list[Timelapse]:
+    """Held against changes, not against captures that are written for it: `no_key`."""
     return list(
-        Timelapse.objects.running()
-        .filter(is_free, next_slot_at__lt=horizon)
+        _unclaimed(horizon, now)
         .select_related("camera")
         .only(*NEEDED)
-        .select_for_update(skip_locked=True, of=("self",))
+        .annotate(seen_at=clock.expression())
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
         .order_by("next_slot_at")[:BATCH]
     )
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import BigAutoField, Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from cameras import health
@@ -25,7 +25,8 @@ CLOCKS_APART = timedelta(seconds=60)
 
 # Why there is no picture, in plain words. Codes of cameras' errors come with their own words.
 REASONS: dict[str, str] = {
-    "scheduler_was_down": "The scheduler was down at that time.",
+    "scheduler_was_down": "Nothing was planned then: the scheduler, its broker or the database was away.",
+    "not_planned_in_time": "The scheduler was at work, and came to this timelapse too late.",
     "schedule_error": "The schedule could not be calculated; the timelapse says why.",
     "not_sent_in_time": "The scheduler stopped between planning and sending this picture.",
     "no_worker": "No capture worker took it in time. Is one running, and is it fast enough?",
@@ -183,12 +184,10 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
         )
         if not held:
             return False
-        Timelapse.objects.filter(pk=timelapse.pk).update(image_count=F("image_count") + 1)
-        newest = Q(latest_capture__isnull=True) | Q(latest_capture__slot__lt=capture.slot)
-        Timelapse.objects.filter(newest, pk=timelapse.pk).update(latest_capture=capture)
+        record_thumbnails(capture)
+        _count(capture)  # from here on the planner passes the timelapse over: what can be done before is done
         Camera.objects.filter(pk=timelapse.camera_id).update(image_count=F("image_count") + 1)
         health.note_success(timelapse.camera_id, now)
-        record_thumbnails(capture)
         counts = Timelapse.objects.values_list("image_count", "camera__image_count").get(pk=timelapse.pk)
         emit(
             EventType.CAPTURE_STORED,
@@ -206,6 +205,17 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
         )
         capture.state = State.STORED  # unless the commit, which alone is left, fails
     return True
+
+
+def _count(capture: Capture) -> None:
+    latest = Capture.objects.filter(pk=OuterRef("latest_capture"))
+    is_newest = Q(latest_capture__isnull=True) | Exists(latest.filter(slot__lt=capture.slot))
+    Timelapse.objects.filter(pk=capture.timelapse_id).update(
+        image_count=F("image_count") + 1,
+        latest_capture=Case(
+            When(is_newest, then=Value(capture.pk)), default=F("latest_capture"), output_field=BigAutoField()
+        ),
+    )
 
 
 def record_thumbnails(capture: Capture) -> None:

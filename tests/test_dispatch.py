@@ -1,9 +1,10 @@
 import itertools
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.db.models import F
 
 from captures import campaign, dispatch, settlement
@@ -311,3 +312,126 @@ def test_race_of_pause_and_claim_leaves_no_slot_owed():
 
     assert not Capture.objects.owed().exists()
     assert all(faults(timelapse) == [] for timelapse in timelapses)
+
+
+@contextmanager
+def held(timelapse):
+    """Somebody else has the timelapse's row in a transaction, as a stored picture has: `let_go` ends that."""
+    is_held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        try:
+            with transaction.atomic():
+                Timelapse.objects.filter(pk=timelapse.pk).update(image_count=F("image_count") + 1)
+                is_held.set()
+                let_go.wait(20)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert is_held.wait(20)
+    try:
+        yield let_go
+    finally:
+        let_go.set()
+        thread.join(20)
+
+
+needs_row_locks = pytest.mark.skipif(
+    not connection.features.has_select_for_update_skip_locked, reason="SQLite's writers wait for each other"
+)
+
+
+@needs_row_locks
+@pytest.mark.django_db(transaction=True)
+def test_timelapse_that_is_held_for_a_moment_is_planned_in_the_same_tick(broker):
+    timelapse = running(interval_s=1)
+    with held(timelapse) as let_go:
+        timer = threading.Timer(0.3, let_go.set)
+        timer.start()
+        dispatch.plan()
+        timer.join()
+
+    assert timelapse.captures.count() >= 1
+    assert not Gap.objects.exists()
+
+
+@needs_row_locks
+@pytest.mark.django_db(transaction=True)
+def test_timelapse_that_is_held_for_a_whole_tick_loses_no_slot():
+    timelapse = running(interval_s=1)
+    now = timelapse.next_slot_at - 1.25 * SECOND
+    dispatch.claim(now + dispatch.AHEAD, now, last_tick_at=now - SECOND)
+    with held(timelapse):
+        later = now + dispatch.PERIOD
+        assert dispatch.claim(later + dispatch.AHEAD, later, last_tick_at=now) == 0
+
+    now += 2 * dispatch.PERIOD
+    dispatch.claim(now + dispatch.AHEAD, now, last_tick_at=now - SECOND)
+
+    assert not Gap.objects.exists()
+    assert {b - a for a, b in itertools.pairwise(slots_of(timelapse))} == {SECOND}
+
+
+@needs_row_locks
+@pytest.mark.django_db(transaction=True)
+def test_captures_that_are_written_for_a_timelapse_do_not_hold_it():
+    timelapse = running(interval_s=1)
+    is_written, let_go = threading.Event(), threading.Event()
+
+    def write():
+        try:
+            with transaction.atomic():
+                make_capture(timelapse=timelapse, slot=clock.now() - timedelta(days=1))
+                is_written.set()
+                let_go.wait(20)
+        finally:
+            connections.close_all()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert is_written.wait(20)
+    now = clock.now()
+
+    taken = dispatch.claim(now + dispatch.AHEAD, now)
+
+    let_go.set()
+    writer.join(20)
+    assert taken == 1
+
+
+@pytest.mark.parametrize(
+    ("ticked_before_s", "reason"), [(30, "scheduler_was_down"), (1, "not_planned_in_time")]
+)
+def test_scheduler_is_said_to_be_down_only_where_it_was(ticked_before_s, reason):
+    timelapse = running(interval_s=1)
+    set_back(timelapse, 5 * SECOND)
+    now = clock.now()
+
+    dispatch.claim(now + dispatch.AHEAD, now, last_tick_at=now - ticked_before_s * SECOND)
+
+    assert Gap.objects.get().reason == reason
+
+
+def test_scheduler_that_was_noticed_to_be_back_was_down_for_those_that_a_later_tick_comes_to():
+    timelapse = running(interval_s=1)
+    set_back(timelapse, timedelta(minutes=1))
+    now = clock.now()
+    Pulse.objects.create(name=dispatch.PULSE, kind="clock", at=now - timedelta(minutes=2))
+    dispatch._tick(now)
+
+    later = now + SECOND
+    dispatch.claim(later + dispatch.AHEAD, later, last_tick_at=now)
+
+    assert Gap.objects.get().reason == "scheduler_was_down"
+
+
+def test_planner_does_not_plan_for_a_time_that_the_database_no_longer_has():
+    timelapse = running(interval_s=60)
+    hour_ahead = clock.now() + timedelta(hours=1)
+
+    with pytest.raises(dispatch.ClockWasSetBack):
+        dispatch.claim(hour_ahead + dispatch.AHEAD, hour_ahead, is_by_the_clock=True)
+
+    assert not timelapse.captures.exists()
