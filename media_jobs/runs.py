@@ -1,8 +1,9 @@
 """The bracket around every entry of the clock: which occurrence it was, how long it took, what came of it.
 
-Entries that recur after a minute or more have a row for each occurrence, and whoever writes that row first does the
-work: any number of beats may send it. Entries of seconds are harmless when done twice; they share a row for each
-minute, which a worker writes every few seconds, so that counting costs the planner nothing.
+What comes after its life is over is left to the next one. Entries on a calendar, and those that recur after a minute or
+more, have a row for each occurrence, and whoever writes that row first does the work: any number of beats may send it.
+Entries of seconds are harmless when done twice; they share a row for each minute, which a worker writes every few
+seconds, so that counting costs the planner nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from media_jobs.models import Run
 MINUTE_S = 60
 WRITE_EVERY_S = 5
 LONGEST_ERROR = 500
+# The broker ends a message so much after its life, by the worker's clock: nothing that arrives can be older.
+CLOCKS_APART_S = 60
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +48,14 @@ def entry(work: Callable[[], Result]) -> Callable[[], None]:
         request = current_task.request
         every_s = float(request.get("every_s") or 0)
         worker = str(request.hostname or "")
-        if every_s >= MINUTE_S:
-            _run_once(current_task.name, work, occurrence(clock.now(), every_s, _sent_at(request)), worker)
+        if is_over(clock.carried(), _number(request, "sent_at"), _number(request, "good_for_s")):
+            log.debug("tick_over", entry=current_task.name)
+        elif due_at := _number(request, "due_at"):
+            _run_once(current_task.name, work, datetime.fromtimestamp(due_at, UTC), worker)
+        elif every_s >= MINUTE_S:
+            _run_once(
+                current_task.name, work, occurrence(clock.now(), every_s, _number(request, "sent_at")), worker
+            )
         elif by := request.get("by"):
             _run_once(current_task.name, lambda: {**(work() or {}), "by": by}, clock.now(), worker)
         else:
@@ -74,9 +83,16 @@ def forget(before: datetime) -> int:
     return forgotten
 
 
-def _sent_at(request: Any) -> float | None:
-    sent_at = request.get("sent_at")
-    return float(sent_at) if sent_at is not None else None
+def is_over(now: datetime, sent_at: float | None, good_for_s: float | None) -> bool:
+    """Whether a message is older than it is good for. An age that no message can have is the clocks' fault."""
+    if sent_at is None or good_for_s is None:
+        return False
+    return good_for_s < now.timestamp() - sent_at <= good_for_s + CLOCKS_APART_S
+
+
+def _number(request: Any, header: str) -> float | None:
+    value = request.get(header)
+    return float(value) if value is not None else None
 
 
 def _run_once(name: str, work: Callable[[], Result], instant: datetime, worker: str) -> None:

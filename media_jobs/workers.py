@@ -119,10 +119,14 @@ def write(hostname: str, now: datetime, facts: dict[str, Any]) -> None:
 
 
 def _clocks() -> tuple[datetime, float]:
-    """The database's time, and how far this machine's clock is ahead of it, in seconds."""
+    """The database's time, and how far this machine's clock is ahead of it, in seconds.
+
+    Between two readings of its own: only what lies outside of both is the clock's fault, not the answer's slowness.
+    """
     before = time.time()
     now = clock.now()
-    return now, round((before + time.time()) / 2 - now.timestamp(), 3)
+    after = time.time()
+    return now, round(min(0.0, after - now.timestamp()) + max(0.0, before - now.timestamp()), 3)
 
 
 def _running() -> Counter[str]:

@@ -1,7 +1,7 @@
 """Queues that nobody serves: told once when it has lasted, once when it is over, whoever watches."""
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from celery import current_app
@@ -113,6 +113,16 @@ def test_queues_of_sites_are_needed_as_long_as_they_have_a_camera_that_is_on():
     assert sites.queues() == [*QUEUES, "capture.garden"]
     assert garden.capture_queue == capture_queue("garden")
     assert empty.pk
+
+
+@pytest.mark.parametrize(("database_s", "ahead_s"), [(100.1, 0), (102.9, 0), (90, 10), (110, -7)])
+def test_a_slow_answer_is_no_wrong_clock(monkeypatch, database_s, ahead_s):
+    """The database was asked at 100 s by this machine's clock, and had answered at 103 s."""
+    readings = iter([100.0, 103.0])
+    monkeypatch.setattr(workers.time, "time", lambda: next(readings))
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(database_s, UTC))
+
+    assert workers._clocks()[1] == ahead_s
 
 
 def test_all_that_somebody_needs_is_watched():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from media_jobs import clock, runs
 from media_jobs.models import Run
 from tests.factories import NOON
+from timelapser import schedule
 from timelapser.schedule import ENTRIES
 
 MINUTE = timedelta(minutes=1)
@@ -104,6 +105,35 @@ def test_an_occurrence_that_is_taken_is_not_done_again(task, done):
 
     assert len(done) == 1
     assert Run.objects.get().runs == 1
+
+
+@pytest.mark.django_db
+def test_an_occurrence_of_a_calendar_is_done_once_whenever_it_is_sent(task, done):
+    for late in (0, 3, 4000):
+        run(task, due_at=NOON.timestamp(), sent_at=NOON.timestamp() + late)
+
+    assert len(done) == 1
+    assert [row.instant for row in Run.objects.all()] == [NOON]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("every_s", [1, 600])
+def test_what_comes_after_its_life_is_left_to_the_next(task, done, every_s):
+    good_for_s = schedule.life_s(every_s)
+    run(task, every_s=every_s, good_for_s=good_for_s, sent_at=clock.now().timestamp() - good_for_s - 5)
+    assert done == []
+
+    run(task, every_s=every_s, good_for_s=good_for_s, sent_at=clock.now().timestamp())
+    assert done == [1]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("apart_s", [-3600, -65, 70, 3600])
+def test_an_age_that_no_message_can_have_is_the_clocks_fault(task, done, apart_s):
+    """The database's clock was set since the message was sent: better a tick too many than silence."""
+    run(task, every_s=1, good_for_s=2, sent_at=clock.now().timestamp() - apart_s)
+
+    assert done == [1]
 
 
 @pytest.mark.django_db(transaction=True)

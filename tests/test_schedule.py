@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.core.management import call_command
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from celery_app import app
-from media_jobs import clock
+from media_jobs import clock, runs
 from media_jobs.models import Pulse, Run
 from timelapser import entries, health, schedule
 from timelapser.beat import Entry, Scheduler
@@ -51,7 +51,8 @@ def test_messages_expire_before_the_entry_recurs(synced, entry):
     found = Entry(row_of(entry.task), app=app).options
 
     assert found["headers"]["every_s"] == entry.every_s
-    assert found["expires"] <= max(2, entry.every_s - 0.1)
+    assert found["headers"]["good_for_s"] <= max(2, entry.every_s - 0.1)
+    assert found["expires"] == found["headers"]["good_for_s"] + runs.CLOCKS_APART_S
 
 
 @pytest.mark.parametrize(("seconds", "expire_seconds"), [(7, 270), (3600, 270), (7, None)])
@@ -61,8 +62,8 @@ def test_edited_periods_expire_before_they_recur(synced, seconds, expire_seconds
     options = Entry(row_of("videos.tidy"), app=app).options
 
     assert options["headers"]["every_s"] == seconds
-    assert options["expires"] < seconds
-    assert options["expires"] <= (expire_seconds or seconds)
+    assert options["headers"]["good_for_s"] < seconds
+    assert options["headers"]["good_for_s"] <= (expire_seconds or seconds)
 
 
 def test_admin_s_change_of_a_period_changes_how_long_messages_live(synced, superuser, pages):
@@ -138,6 +139,72 @@ def test_messages_say_their_period_and_when_they_were_sent(synced, broker):
     headers = json.loads(broker.client.lindex("upkeep", 0))["headers"]
     assert headers["every_s"] == 300
     assert before <= headers["sent_at"] <= time.time()
+
+
+@beats_own_transactions
+def test_a_machine_whose_clock_is_ahead_does_its_ticks_while_they_are_good(synced, broker):
+    """Its clock is wrong by less than the broker's end of a message allows for; the database's is right."""
+    scheduler = Scheduler(app=app, lazy=True)
+    scheduler.apply_entry(scheduler.schedule[OURS + "captures.plan"], producer=scheduler.producer)
+    headers = json.loads(broker.client.lindex("planner", 0))["headers"]
+
+    ends_at = datetime.fromisoformat(headers["expires"])
+    assert datetime.now(UTC) + timedelta(seconds=50) < ends_at  # what a worker there asks
+    now = clock.now()
+    sent_at, good_for_s = headers["sent_at"], headers["good_for_s"]
+    assert abs(now.timestamp() - sent_at) < 30
+    assert not runs.is_over(now, now.timestamp() - 1.9, good_for_s)
+    assert runs.is_over(now, now.timestamp() - 2.1, good_for_s)
+
+
+@beats_own_transactions
+def test_a_beat_whose_clock_is_wrong_says_the_database_s_time(synced, broker, monkeypatch):
+    now = clock.now() + timedelta(hours=3)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    monkeypatch.setattr(clock, "_measured", None)
+    scheduler = Scheduler(app=app, lazy=True)
+    scheduler.apply_entry(scheduler.schedule[OURS + "captures.plan"], producer=scheduler.producer)
+
+    headers = json.loads(broker.client.lindex("planner", 0))["headers"]
+    assert 0 <= headers["sent_at"] - now.timestamp() < 60
+
+
+def on_a_calendar(**schedule):
+    PeriodicTask.objects.filter(name=OURS + "videos.tidy").update(interval=None, **schedule)
+
+
+def send_from_a_new_beat(broker, moment):
+    """As beat does it at `moment`, with what the table says; returns the message's headers."""
+    with time_machine.travel(moment, tick=False):
+        entry = Entry(PeriodicTask.objects.get(name=OURS + "videos.tidy"), app=app)
+        assert entry.is_due().is_due
+        scheduler = Scheduler(app=app, lazy=True)
+        scheduler.apply_entry(entry, producer=scheduler.producer)
+    return json.loads(broker.client.lindex("upkeep", 0))["headers"]
+
+
+@beats_own_transactions
+def test_entries_on_a_calendar_say_which_instant_they_were_due_at(synced, broker):
+    """Two beats that send it at different moments name the same occurrence, which is done once."""
+    at_three, _ = CrontabSchedule.objects.get_or_create(minute="0", hour="3", timezone="UTC")
+    due = datetime(2026, 5, 4, 3, tzinfo=UTC)
+    on_a_calendar(crontab=at_three, last_run_at=due - timedelta(hours=23, minutes=59))
+
+    sent = [send_from_a_new_beat(broker, due + timedelta(seconds=late)) for late in (0.2, 4.9, 4000)]
+
+    assert {headers["due_at"] for headers in sent} == {due.timestamp()}
+    assert {headers.get("every_s") for headers in sent} == {None}
+
+
+@beats_own_transactions
+def test_entries_of_one_moment_say_it(synced, broker):
+    moment = datetime(2026, 5, 4, 3, 7, 21, tzinfo=UTC)
+    once = ClockedSchedule.objects.create(clocked_time=moment)
+    on_a_calendar(clocked=once, one_off=True, last_run_at=moment - timedelta(days=1))
+
+    headers = send_from_a_new_beat(broker, moment + timedelta(seconds=3))
+
+    assert headers["due_at"] == moment.timestamp()
 
 
 def test_standing_of_an_entry_tells_its_last_and_next_run(synced):

@@ -146,6 +146,8 @@ def test_a_wrong_clock_is_said(viewer, pages):
         )
 
     assert health.clocks_apart(now) == {"ahead": 2.5, "behind": -3600.0}
+    assert "The clock of ahead is 2.5 s ahead." in health.find_faults()
+    assert "The clock of behind is 3600.0 s behind." in health.find_faults()
     page = pages(viewer).get("/").content.decode()
     assert "The clock of ahead is 2.5 s ahead." in page
     assert "The clock of behind is 3600.0 s behind." in page

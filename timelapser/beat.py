@@ -1,7 +1,7 @@
 """Beat's scheduler: django-celery-beat's with two things more.
 
-Its messages say their period, however somebody has edited it, and expire before it is over. And a machine's clock that
-is set back does not silence it until the old time comes again.
+Its messages say what they are of and how long they are good for, by the database's clock, however somebody has edited
+them. And a machine's clock that is set back does not silence it until the old time comes again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from celery.utils.time import maybe_make_aware
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from media_jobs import clock
+from media_jobs.runs import CLOCKS_APART_S
 from timelapser.schedule import life_s
 
 
@@ -21,11 +23,23 @@ class Entry(ModelEntry):
 
     def __init__(self, model: Any, app: Any = None) -> None:
         super().__init__(model, app=app)
+        # The bracket of media_jobs/runs.py finds the occurrence by these, and drops what is too old. The broker's own
+        # end is judged by the worker's clock: one that is wrong must not drop what is good.
+        headers, good_for_s = self.options["headers"], model.expire_seconds
         if model.interval is not None:
-            every_s = timedelta(**{model.interval.period: model.interval.every}).total_seconds()
-            # The bracket of media_jobs/runs.py finds the occurrence by it.
-            self.options["headers"]["every_s"] = every_s
-            self.options["expires"] = min(life_s(every_s), model.expire_seconds or every_s)
+            headers["every_s"] = timedelta(**{model.interval.period: model.interval.every}).total_seconds()
+            good_for_s = min(life_s(headers["every_s"]), good_for_s or headers["every_s"])
+        if good_for_s:
+            headers["good_for_s"] = good_for_s
+            self.options["expires"] = good_for_s + CLOCKS_APART_S
+
+    def stamp(self) -> None:
+        """Says when the message is sent and, of a row on a calendar, at which of its instants it was due."""
+        headers = self.options["headers"]
+        headers["sent_at"] = clock.carried().timestamp()
+        if self.model.interval is None:
+            left = self.schedule.remaining_estimate(maybe_make_aware(self.last_run_at))
+            headers["due_at"] = round((self._default_now() + left).timestamp())
 
     def is_due(self) -> Any:
         now = self._default_now()
@@ -40,6 +54,10 @@ class Scheduler(DatabaseScheduler):
 
     Entry = Entry
     _ticked_at: float = 0.0
+
+    def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
+        entry.stamp()
+        return super().apply_async(entry, *args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         now = time.time()

@@ -51,6 +51,10 @@ def find_faults() -> list[str]:
             faults.append("The scheduler is switched off: no pictures are planned.")
         elif silent_for is None or silent_for > SILENT_AFTER:
             faults.append("The scheduler is silent: no pictures are planned.")
+        faults += [
+            f"The clock of {host} is {abs(ahead_s):.1f} s {'ahead' if ahead_s > 0 else 'behind'}."
+            for host, ahead_s in clocks_apart(now).items()
+        ]
         faults += [f"No worker serves the queue {queue}." for queue in queues_without_worker(now)]
         if trouble := storage_trouble(now):
             faults.append(trouble)

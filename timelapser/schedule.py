@@ -25,7 +25,7 @@ class Entry:
 
 
 def life_s(every_s: float) -> float:
-    """How long a message of an entry that recurs after `every_s` may wait: it is dropped before the next one comes.
+    """How long a message of an entry that recurs after `every_s` is good for: it is dropped before the next one comes.
 
     A second's entry has two: its tick lasts nearly as long as its period, and the next message waits meanwhile.
     """
