@@ -55,9 +55,9 @@ class Scheduler(DatabaseScheduler):
     Entry = Entry
     _ticked_at: float = 0.0
 
-    def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
         entry.stamp()
-        return super().apply_async(entry, *args, **kwargs)
+        super().apply_entry(entry, producer=producer)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         now = time.time()
