@@ -7,17 +7,19 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
-from cameras import connection
+from cameras import changes, connection
 from cameras.models import Camera, Site, one_line
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs.admin import tell
+from media_jobs.events import EventType
 
 HEALTH_COLOURS = {"online": "success", "degraded": "warning", "offline": "danger", "unknown": "info"}
 
@@ -126,12 +128,20 @@ class CameraAdmin(ModelAdmin):
         return self.search_fields if self.has_change_permission(request) else ["name", "notes"]
 
     def save_model(self, request: HttpRequest, obj: Camera, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
-        if not change:
-            obj.save()
-            return
         # Only what people write: workers count pictures and failures in the same row meanwhile.
         written = [name for name in form.cleaned_data if name not in {"password", "remove_password"}]
-        obj.save(update_fields=[*written, "sealed_password"])
+        with transaction.atomic():
+            obj.save(update_fields=[*written, "sealed_password"] if change else None)
+            type_ = EventType.CAMERA_UPDATED if change else EventType.CAMERA_CREATED
+            changed = sorted(form.changed_data) if change else None
+            changes.tell(type_, obj, by=request.user.get_username(), changed=changed)
+
+    def delete_model(self, request: HttpRequest, obj: Camera) -> None:
+        changes.delete(obj, by=request.user.get_username())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Camera]) -> None:
+        for camera in queryset:
+            self.delete_model(request, camera)
 
     @admin.action(description="Test the connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
@@ -141,11 +151,13 @@ class CameraAdmin(ModelAdmin):
 
     @admin.action(description="Switch on", permissions=["change"])
     def enable(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        tell(self, request, cameras.update(is_enabled=True), "Switched on", [])
+        switched = changes.switch(cameras, is_on=True, by=request.user.get_username())
+        tell(self, request, switched, "Switched on", [])
 
     @admin.action(description="Switch off", permissions=["change"])
     def disable(self, request: HttpRequest, cameras: QuerySet[Camera]) -> None:
-        tell(self, request, cameras.update(is_enabled=False), "Switched off", [])
+        switched = changes.switch(cameras, is_on=False, by=request.user.get_username())
+        tell(self, request, switched, "Switched off", [])
 
 
 @admin.register(Site)
@@ -161,3 +173,16 @@ class SiteAdmin(ModelAdmin):
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Site | None = None) -> dict[str, Any]:
         return {} if obj else self.prepopulated_fields
+
+    def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            deed, changed = ("updated", sorted(form.changed_data)) if change else ("created", None)
+            changes.note_site(deed, obj, by=request.user.get_username(), changed=changed)
+
+    def delete_model(self, request: HttpRequest, obj: Site) -> None:
+        changes.delete_site(obj, by=request.user.get_username())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        for site in queryset:
+            self.delete_model(request, site)

@@ -45,9 +45,7 @@ class CameraViewSet(ModelViewSet[Camera]):
 
     def perform_destroy(self, instance: Camera) -> None:
         try:
-            with transaction.atomic():
-                changes.tell(EventType.CAMERA_DELETED, instance, by=self.request.user.get_username())
-                instance.delete()
+            changes.delete(instance, by=self.request.user.get_username())
         except ProtectedError as error:
             raise Conflict(
                 "This camera has timelapses, and they are kept. Switch the camera off instead of deleting it.",
@@ -87,8 +85,18 @@ class SiteViewSet(ModelViewSet[Site]):
     lookup_value_regex = "[0-9]+"
     conflicts = {"destroy"}
 
+    def perform_create(self, serializer: Any) -> None:
+        with transaction.atomic():
+            changes.note_site("created", serializer.save(), by=self.request.user.get_username())
+
+    def perform_update(self, serializer: Any) -> None:
+        with transaction.atomic():
+            changed = sorted(serializer.validated_data)
+            by = self.request.user.get_username()
+            changes.note_site("updated", serializer.save(), by=by, changed=changed)
+
     def perform_destroy(self, instance: Site) -> None:
         try:
-            instance.delete()
+            changes.delete_site(instance, by=self.request.user.get_username())
         except ProtectedError as error:
             raise Conflict("This site has cameras. Move them to another one first.", "site_in_use") from error

@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_celery_beat import admin as beat
@@ -119,7 +120,19 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         """A changed period changes how long its messages live; beat obeys within seconds."""
         if entries.is_ours(obj) and (every_s := entries.period_of(obj)):
             obj.expire_seconds = whole_life_s(every_s)
-        super().save_model(request, obj, form, change)
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            deed, changed = ("updated", sorted(form.changed_data)) if change else ("created", None)
+            entries.note(deed, obj, by=request.user.get_username(), changed=changed)
+
+    def delete_model(self, request: HttpRequest, obj: PeriodicTask) -> None:
+        with transaction.atomic():
+            entries.note("deleted", obj, by=request.user.get_username())
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[PeriodicTask]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
     @display(description="last run")
     def last_run(self, row: PeriodicTask) -> Any:
@@ -151,21 +164,45 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
         return ("some" if failures else "none"), str(failures)
 
 
+class PeriodAdmin(ModelAdmin):
+    """A period or a calendar that entries share: whoever changes it changes all of them, so each of them is noted."""
+
+    inlines = ()  # the entries have their own page, which notes what is done there
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            self._note(request, obj, "updated")
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        with transaction.atomic():
+            self._note(request, obj, "deleted")  # they go with it
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+    def _note(self, request: HttpRequest, obj: Any, deed: str) -> None:
+        for row in obj.periodictask_set.all():
+            entries.note(deed, row, by=request.user.get_username(), changed=["schedule"])
+
+
 @admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(beat.IntervalScheduleAdmin, ModelAdmin):
+class IntervalScheduleAdmin(PeriodAdmin, beat.IntervalScheduleAdmin):
     pass
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(beat.CrontabScheduleAdmin, ModelAdmin):
+class CrontabScheduleAdmin(PeriodAdmin, beat.CrontabScheduleAdmin):
     pass
 
 
 @admin.register(SolarSchedule)
-class SolarScheduleAdmin(beat.ScheduleAdmin, ModelAdmin):
+class SolarScheduleAdmin(PeriodAdmin, beat.ScheduleAdmin):
     pass
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(beat.ScheduleAdmin, ModelAdmin):
+class ClockedScheduleAdmin(PeriodAdmin, beat.ScheduleAdmin):
     pass

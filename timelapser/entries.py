@@ -11,7 +11,8 @@ from django.conf import settings
 from django.db.models import Max, Q, Sum
 from django_celery_beat.models import PeriodicTask
 
-from media_jobs import clock, outbox
+from captures.dispatch import CLOCK
+from media_jobs import audit, clock, outbox
 from media_jobs.models import Run
 from timelapser.schedule import ENTRIES, OURS, Entry
 
@@ -81,7 +82,16 @@ def run_now(task: str, *, by: str) -> bool:
     """Sends the entry out of its turn. False where the broker is away; raises KeyError for what is no entry."""
     if task not in {entry.task for entry in ENTRIES}:
         raise KeyError(task)
-    return outbox.send_entry(task, by=by, expires=clock.now() + BY_HAND_EXPIRES)
+    is_sent = outbox.send_entry(task, by=by, expires=clock.now() + BY_HAND_EXPIRES)
+    if is_sent:
+        audit.note("entry_requested", topic=CLOCK, by=by, facts={"task": task})
+    return is_sent
+
+
+def note(deed: str, row: PeriodicTask, *, by: str, changed: list[str] | None = None) -> None:
+    """Notes that a row of beat's table was "created", "updated" or "deleted", and how it stands since."""
+    facts = {"name": row.name, "task": row.task, "is_enabled": row.enabled, "when": str(row.schedule)}
+    audit.note(f"entry_{deed}", topic=CLOCK, by=by, facts=facts | ({"changed": changed} if changed else {}))
 
 
 def is_ours(row: PeriodicTask) -> bool:

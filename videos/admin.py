@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from media_jobs.admin import EvidenceAdmin, picture, tell
+from media_jobs.events import EventType
 from videos import rendering
 from videos.exceptions import VideoError
 from videos.models import Recipe, Segment, Video
@@ -95,7 +97,11 @@ class VideoAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Video, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         # A render may publish meanwhile: only what was changed is written.
-        obj.save(update_fields=form.changed_data if change else None)
+        facts = {"changed": sorted(form.changed_data)} if change else {}
+        with transaction.atomic():
+            obj.save(update_fields=form.changed_data if change else None)
+            type_ = EventType.VIDEO_UPDATED if change else EventType.VIDEO_CREATED
+            rendering.tell(type_, obj, by=request.user.get_username(), **facts)
 
     def delete_model(self, request: HttpRequest, obj: Video) -> None:
         try:
