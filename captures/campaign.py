@@ -139,7 +139,7 @@ def reschedule_of_camera(camera: Camera, *, by: str) -> int:
     for timelapse in Timelapse.objects.running().filter(camera=camera).select_related("camera"):
         schedule = timelapse.schedules.filter(until_at__isnull=True).first()
         try:
-            wanted = versions.timetable_of(timelapse, clock.now())
+            wanted = versions.checked_timetable(timelapse, clock.now())
         except PlanRefused:
             continue
         if schedule is None or schedule.document != wanted.to_document():

@@ -17,7 +17,7 @@ from django.db.models import Count, Q, QuerySet
 from captures import ledger, setback
 from captures.intervalometer import Timetable
 from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
-from captures.versions import INSTANT, next_slot, tell_gap
+from captures.versions import INSTANT, LOOK, next_slot, tell_gap
 from media_jobs import audit, clock, correlation
 from media_jobs import setback as jobs_setback
 from media_jobs.events import EventType, emit
@@ -237,7 +237,7 @@ def _step(
     slot, grace = timelapse.next_slot_at, timetable.plan.grace
     if slot is not None and slot < now - grace:
         # The past never delays the present: it is accounted for by a gap, the newest slot is still to be had.
-        present = next_slot(timelapse, timetable, at_or_after=now - grace)
+        present = next_slot(timelapse, timetable, at_or_after=now - grace, within=LOOK)
         until = present or min(timelapse.stops_at or now, now)
         reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
         gap = Gap(timelapse=timelapse, schedule=schedule, from_at=slot, until_at=until, reason=reason)
@@ -249,7 +249,7 @@ def _step(
                 _skip(capture, "enough_captures")
             left -= 1
         captures.append(capture)
-        slot = next_slot(timelapse, timetable, at_or_after=slot + INSTANT)
+        slot = next_slot(timelapse, timetable, at_or_after=slot + INSTANT, within=LOOK)
     return Step(timelapse, captures, gap, slot)
 
 

@@ -80,7 +80,7 @@ def expectation(timelapse: Timelapse, now: datetime | None = None) -> Expectatio
     if left is not None and (until_end is None or left <= until_end):
         until_end = max(0, left)
         end = _instant_of(timetable, begin, until_end)
-    per_day = timetable.count(begin, begin + WEEK) / WEEK.days
+    per_day = timetable.about(begin, begin + WEEK) / WEEK.days
     each = _weight(timelapse.camera_id)
     return Expectation(
         per_day=per_day,
@@ -136,7 +136,7 @@ def _count(timetable: Timetable, start: datetime, end: datetime) -> int:
     counted = min(end, start + COUNTED_AHEAD)
     if counted <= start:
         return 0
-    count = timetable.count(start, counted)
+    count = timetable.about(start, counted)
     return count if counted == end else round(count * ((end - start) / COUNTED_AHEAD))
 
 
@@ -145,7 +145,7 @@ def _instant_of(timetable: Timetable, start: datetime, number: int) -> datetime 
     if number < 1:
         return start
     width, from_at = timedelta(days=1), start
-    while (count := timetable.count(from_at, from_at + width)) < number:
+    while (count := timetable.about(from_at, from_at + width)) < number:
         number -= count
         from_at += width
         width *= 2
@@ -153,13 +153,13 @@ def _instant_of(timetable: Timetable, start: datetime, number: int) -> datetime 
             return None
     while count > 1 and width > timedelta(seconds=1):
         width /= 2
-        count = timetable.count(from_at, from_at + width)
+        count = timetable.about(from_at, from_at + width)
         if count < number:
             number -= count
             from_at += width
-            count = timetable.count(from_at, from_at + width)
+            count = timetable.about(from_at, from_at + width)
     slot = timetable.first_from(from_at)
-    for _ in range(number - 1):
+    for _ in range(min(number, count) - 1):  # fewer where `about` was not exact
         slot = slot and timetable.next_after(slot)
     return slot
 

@@ -63,8 +63,10 @@ class TimelapseForm(forms.ModelForm):
             self.add_error("end_at", "The end must lie after the start.")
         wanted = candidate(values, self.instance)
         if "plan" in values and wanted.camera_id is not None:
+            is_new = self.instance.pk is None or bool({"plan", "time_zone"} & set(self.changed_data))
+            check = versions.checked_timetable if is_new else versions.timetable_of
             try:
-                versions.timetable_of(wanted, clock.now())
+                check(wanted, clock.now())
             except PlanRefused as error:
                 self.add_error("plan", _lines(error.problems))
         if PREVIEW in self.data and not self.errors:

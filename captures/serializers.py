@@ -178,7 +178,7 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
     def _check_plan(self, attrs: dict[str, Any]) -> None:
         """Whether the plan can be carried out at the camera's place: said now, and not when it is started."""
         try:
-            versions.timetable_of(candidate(attrs, self.instance), clock.now())
+            versions.checked_timetable(candidate(attrs, self.instance), clock.now())
         except PlanRefused as error:
             raise serializers.ValidationError({"plan": by_path(error.problems)}) from None
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from captures.models import Capture, Gap, Schedule, Timelapse
-from captures.versions import next_slot
+from captures.versions import LOOK, next_slot
 from media_jobs import audit
 
 BATCH = 100
@@ -42,7 +42,7 @@ def _take_back(timelapse_id: int, now: datetime) -> bool:
     schedule = Schedule.objects.filter(timelapse_id=timelapse_id, until_at__isnull=True).first()
     if timelapse is None or schedule is None:
         return False
-    slot = next_slot(timelapse, schedule.timetable, at_or_after=max(now, schedule.from_at))
+    slot = next_slot(timelapse, schedule.timetable, at_or_after=max(now, schedule.from_at), within=LOOK)
     if slot == timelapse.next_slot_at:
         return False
     future = timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=slot or now)

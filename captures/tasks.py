@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.signals import worker_ready
 
-from captures import campaign, dispatch, settlement
+from captures import campaign, dispatch, settlement, versions
 from media_jobs import clock, runs
 from media_jobs.kinds import kind
 from media_jobs.tracked import Running
@@ -31,8 +31,15 @@ def take(self: Task, capture_id: int) -> None:
 def sweep() -> runs.Result:
     now = clock.now()
     given_up, sent_again = settlement.sweep(now)
+    found = versions.find_far_slots()
     completed, moved = campaign.complete_ended(now), campaign.follow_cameras()
-    return {"given_up": given_up, "sent_again": sent_again, "completed": completed, "moved": moved}
+    return {
+        "given_up": given_up,
+        "sent_again": sent_again,
+        "found": found,
+        "completed": completed,
+        "moved": moved,
+    }
 
 
 @shared_task(name="captures.account")

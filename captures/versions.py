@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from captures.exceptions import PlanRefused
-from captures.intervalometer import Place, PlanError, Timetable
-from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.intervalometer import LOOK_AHEAD, Place, PlanError, Timetable
+from captures.models import KNOWN_TIMETABLES, Capture, Gap, Schedule, Timelapse
 from media_jobs import audit
 from media_jobs.events import EventType, emit
 
 INSTANT = timedelta(microseconds=1)  # the least step of the database's clock
+LOOK = timedelta(
+    days=8
+)  # for the next slot while others wait; the sweep, which has time, finds what comes later
+NEVER = "This plan never owes a picture from now on: its rules, windows and days do not meet."
 
 
 def timetable_of(timelapse: Timelapse, now: datetime) -> Timetable:
@@ -36,16 +42,70 @@ def timetable_of(timelapse: Timelapse, now: datetime) -> Timetable:
         raise PlanRefused(error.problems) from error
 
 
-def next_slot(timelapse: Timelapse, timetable: Timetable, *, at_or_after: datetime) -> datetime | None:
-    """The first slot from there on, or None where the end comes before it, or where there is none any more."""
+def checked_timetable(timelapse: Timelapse, now: datetime) -> Timetable:
+    """As `timetable_of`, for what is to be saved. Raises PlanRefused also where it would never owe a picture again."""
+    timetable = timetable_of(timelapse, now)
+    if _far_slot(timetable, _minute(max(now, timelapse.start_at or now))) is None:
+        raise PlanRefused({"": NEVER})
+    return timetable
+
+
+def next_slot(
+    timelapse: Timelapse, timetable: Timetable, *, at_or_after: datetime, within: timedelta = LOOK_AHEAD
+) -> datetime | None:
+    """The first slot from there on, or None where the end comes before it, or where there is none `within`."""
     earliest = max(at_or_after, timelapse.start_at) if timelapse.start_at else at_or_after
-    slot, end = timetable.first_from(earliest), timelapse.stops_at
+    slot, end = timetable.first_from(earliest, within), timelapse.stops_at
     return None if slot is None or (end is not None and slot >= end) else slot
+
+
+@lru_cache(maxsize=KNOWN_TIMETABLES)
+def _far_slot(timetable: Timetable, earliest: datetime) -> datetime | None:
+    """Found, or found to come never, once."""
+    return timetable.first_from(earliest)
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def find_far_slots() -> int:
+    """Where pictures are owed again, of running timelapses whose planner saw none within its look. Returns how many.
+
+    Looked for without a lock, because it may take long; what was changed meanwhile has its slot from that change.
+    """
+    found = 0
+    for timelapse in Timelapse.objects.running().filter(next_slot_at__isnull=True, schedule_error=""):
+        schedule = timelapse.schedules.filter(until_at__isnull=True).first()
+        if schedule is None or timelapse.is_full:
+            continue
+        slot, end = _far_slot(schedule.timetable, _ledger_end(timelapse, schedule)), timelapse.stops_at
+        if slot is None or (end is not None and slot >= end):
+            continue
+        with transaction.atomic():
+            rows = Timelapse.objects.running().select_for_update(no_key=True)
+            locked = rows.filter(pk=timelapse.pk, next_slot_at__isnull=True).first()
+            if locked and locked.schedules.filter(pk=schedule.pk, until_at__isnull=True).exists():
+                found += Timelapse.objects.filter(pk=locked.pk).update(next_slot_at=slot)
+    return found
+
+
+def _ledger_end(timelapse: Timelapse, schedule: Schedule) -> datetime:
+    """Up to where every slot has its row or lies in a gap, of one whose `next_slot_at` does not say it."""
+    rows = timelapse.captures.filter(origin=Capture.Origin.GRID, slot__gte=schedule.from_at).order_by("-slot")
+    last = rows.values_list("slot", flat=True).first()
+    gap = timelapse.gaps.filter(schedule=schedule).order_by("-until_at").values_list("until_at", flat=True)
+    return max(
+        schedule.from_at,
+        timelapse.start_at or schedule.from_at,
+        last + INSTANT if last else schedule.from_at,
+        *gap[:1],
+    )
 
 
 def open_version(timelapse: Timelapse, now: datetime) -> None:
     """From now on the timetable of today's settings is in force. Raises PlanRefused."""
-    timetable = timetable_of(timelapse, now)
+    timetable = checked_timetable(timelapse, now)
     last = timelapse.schedules.order_by("from_at", "pk").last()
     # Nothing is owed before the start, nor twice: what was begun ahead belongs to the version before.
     from_at = max(now, timelapse.start_at or now, (last and last.until_at) or now)

@@ -194,7 +194,7 @@ def test_neighbour_gaps_across_days(week):
         ("2026-03-27 10:04", "picture", "", "taken at 11:00:00"),
         ("2026-03-27 10:06", "failed", "unreachable", "The picture of 11:10:00 was failed. No answer."),
         ("2026-03-27 11:20", "skipped", "camera_disabled", "switched off"),
-        ("2026-03-27 12:30", "missed", "scheduler_was_down", "The scheduler was down"),
+        ("2026-03-27 12:30", "missed", "scheduler_was_down", "Nothing was planned then"),
         ("2026-03-27 14:00", "unknown", "ledger_fault", "no row"),
         ("2026-03-27 20:30", "closed", "outside_window", "opens again at 08:00:00 on 28 March"),
         ("2026-04-02 12:00", "stopped", "timelapse_ended", "ended at 02:00:00 on 1 April, by vera"),

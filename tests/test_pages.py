@@ -591,7 +591,7 @@ def test_coverage_of_today_names_counts_and_reasons(pages, viewer):
     )
     text = words_of(pages(viewer).get(reverse("timelapse", args=[timelapse.pk])))
     assert "1 failed 1 missed" in text
-    assert "1 The scheduler was down at that time." in text
+    assert "1 Nothing was planned then: the scheduler, its broker or the database was away." in text
     assert "1 The camera did not accept the user name and password." in text
 
 

@@ -17,6 +17,9 @@ from captures.intervalometer.windows import AltitudeWindow, ClockWindow, NoWindo
 TICK = timedelta(microseconds=1)  # an inclusive end, as the exclusive one that spans have
 _REACH = 3  # a window of a local day touches no day of UTC that is farther away
 _KEPT_DAYS = 100
+_PATIENCE = 10  # days without an opening, and then it is asked whether there are any
+_SOME_DAY = date(2024, 1, 1).toordinal()
+_YEAR = 366  # days, after which the sun does nothing new
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Openings:
     _windows: dict[int, tuple[Span, ...]] = field(default_factory=dict)
     _days: dict[int, tuple[Span, ...]] = field(default_factory=dict)
     _recent: Span = (datetime.min.replace(tzinfo=UTC),) * 2
+    _is_never: bool | None = None
 
     @property
     def is_always(self) -> bool:
@@ -69,12 +73,23 @@ class Openings:
         last = until.toordinal()
         if self.dates:
             last = min(last, max(span[1] for span in self.dates).toordinal() + _REACH)
-        for day in range(moment.toordinal(), last + 1):
+        first = moment.toordinal()
+        for day in range(first, last + 1):
+            if day == first + _PATIENCE and self._never_opens():
+                return None
             for span in self._day(day):
                 if span[1] > moment:
                     self._recent = span
                     return span if span[0] < until else None
         return None
+
+    def _never_opens(self) -> bool:
+        """Whether the sun never does what the window asks for, on whatever day: said once, after one year's look."""
+        if self._is_never is None:
+            self._is_never = isinstance(self.window, SunWindow | AltitudeWindow) and not any(
+                any(self._calculate_window(date.fromordinal(_SOME_DAY + number))) for number in range(_YEAR)
+            )
+        return self._is_never
 
     def is_open(self, moment: datetime) -> bool:
         span = self.first_from(moment, moment + TICK)

@@ -25,7 +25,9 @@ from captures.intervalometer.wall import LocalClock
 
 LOOK_AHEAD = timedelta(days=9 * 366)  # 29 February may be eight years away
 FORECAST_AHEAD = timedelta(days=31)
-_LOOKS = (timedelta(hours=1), timedelta(days=2), timedelta(days=60), LOOK_AHEAD)
+_LOOKS = (timedelta(hours=1), timedelta(days=2), timedelta(days=60))
+_LOOK_OF_MANY = timedelta(days=36 * 366)  # of all rules together, where somebody waits for a forecast
+_COUNTED_SINGLY = 20_000
 _BLOCK = 1_000  # slots at once while reading backwards
 
 
@@ -75,12 +77,13 @@ class Timetable:
             "anchors": [anchor and anchor.isoformat() for anchor in self.anchors],
         }
 
-    def first_from(self, moment: datetime) -> datetime | None:
-        """The first slot at or after `moment`; None where none comes within LOOK_AHEAD, which means never."""
+    def first_from(self, moment: datetime, within: timedelta = LOOK_AHEAD) -> datetime | None:
+        """The first slot at or after `moment`; None where none comes `within`, which means never by default."""
         at = moment.astimezone(UTC)
         if len(self.lanes) == 1:
-            return self.lanes[0].first_from(at, at + LOOK_AHEAD)
-        for ahead in _LOOKS:  # a rule that never comes is not to be searched for years while others come
+            return self.lanes[0].first_from(at, at + within)
+        for ahead in (*(look for look in _LOOKS if look < within), within):
+            # A rule that never comes is not to be searched for years while others come.
             slots = [lane.first_from(at, at + ahead) for lane in self.lanes]
             first = min((slot for slot in slots if slot is not None), default=None)
             if first is not None:
@@ -107,6 +110,20 @@ class Timetable:
         gives = self.lanes[busiest].gives
         return counts[busiest] + sum(1 for slot in _distinct(merge(*others)) if not gives(slot))
 
+    def about(self, start: datetime, end: datetime) -> int:
+        """As `count`; where that takes long, by how often the first of several rules' instants coincide."""
+        weight = self._weight(start, end)
+        if len(self.lanes) == 1 or weight <= _COUNTED_SINGLY:
+            return self.count(start, end)
+        width = end - start
+        while self._weight(start, start + width) > _COUNTED_SINGLY:
+            width /= 2
+        few = self._weight(start, start + width)
+        return round(weight * (self.count(start, start + width) / few)) if few else weight
+
+    def _weight(self, start: datetime, end: datetime) -> int:
+        return sum(lane.count(start.astimezone(UTC), end.astimezone(UTC)) for lane in self.lanes)
+
     def newest(self, start: datetime, end: datetime, limit: int) -> list[datetime]:
         """The last `limit` slots of [start, end), newest first."""
         start, until = start.astimezone(UTC), end.astimezone(UTC)
@@ -126,10 +143,12 @@ class Timetable:
     ) -> Iterator[Coming | LeftOut]:
         """The next `limit` slots before `until`, and what each rule leaves out up to the last of them, in order.
 
-        Where fewer slots than `limit` come, what is left out is said up to `until`, or for FORECAST_AHEAD.
+        Where fewer slots than `limit` come, what is left out is said up to `until`, or for FORECAST_AHEAD. Of many
+        rules it sees less far than of one: of twenty two years.
         """
         start = start.astimezone(UTC)
-        bound = start + LOOK_AHEAD if until is None else until.astimezone(UTC)
+        ahead = min(LOOK_AHEAD, max(2 * FORECAST_AHEAD, _LOOK_OF_MANY / len(self.lanes)))
+        bound = start + ahead if until is None else until.astimezone(UTC)
         slots = list(islice(self._walk(start, bound), limit))
         if len(slots) == limit:
             end = slots[-1] if slots else start
@@ -141,10 +160,10 @@ class Timetable:
 
     def _walk(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """As `between`, but never further ahead than the slot it is asked for."""
-        slot = self.first_from(start)
+        slot = self.first_from(start, end - start)
         while slot is not None and slot < end:
             yield slot
-            slot = self.next_after(slot)
+            slot = self.first_from(slot + TICK, end - slot)
 
     def rule_of(self, slot: datetime) -> str:
         """The first rule that gives the slot, in words; empty where none does."""

@@ -76,22 +76,18 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
         return Standing("offline", "Offline", camera.last_error)
     if camera.health == Camera.Health.DEGRADED:
         return Standing("recording", "Recording", f"Failing now and then: {camera.last_error}")
-    opens_at = _opens_at(timelapse, now)
-    if opens_at is not None:
-        return Standing("sleeping", f"Sleeping until {_spoken(opens_at, timelapse, now, before='')}")
-    return Standing("recording", "Recording")
+    if not _is_closed(timelapse, now):
+        return Standing("recording", "Recording")
+    wakes_at = timelapse.next_slot_at
+    until = f" until {_spoken(wakes_at, timelapse, now, before='')}" if wakes_at and wakes_at > now else ""
+    return Standing("sleeping", f"Sleeping{until}")
 
 
-def _opens_at(timelapse: Timelapse, now: datetime) -> datetime | None:
-    """When the next window opens; None inside of one, and where none is known."""
+def _is_closed(timelapse: Timelapse, now: datetime) -> bool:
     try:
-        timetable = versions.timetable_of(timelapse, now)
+        return versions.timetable_of(timelapse, now).closed_because(now) is not None
     except PlanRefused:
-        return None
-    if timetable.closed_because(now) is None:
-        return None
-    period = timetable.open_period(now)
-    return period[0] if period else None
+        return False
 
 
 def _spoken(moment: datetime, timelapse: Timelapse, now: datetime, *, before: str = "at ") -> str:
