@@ -9,25 +9,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-import structlog
 from celery import current_app
 from django.db import transaction
 from django.db.models import Count, F, Q
-from kombu import Connection, Exchange, Queue
-from kombu.exceptions import OperationalError
+from kombu import Exchange, Queue
 from kombu.pools import producers
 
+from media_jobs import broker
+from media_jobs.broker import BrokerAway
 from media_jobs.models import MediaJob
 
 WORK = "media_jobs.work"
 SETTLE = timedelta(seconds=10)
 AT_ONCE = 100  # more messages than that are no help to the workers there are; `dispatch` sends the others
 MOST_MESSAGES = 1000  # at one queue: they wake, they need not be as many as the jobs
-
-log = structlog.get_logger(__name__)
 
 
 def send(task: str, arg: str | int, *, expires: datetime | None = None, queue: str = "") -> bool:
@@ -42,10 +41,13 @@ def send_entry(task: str, *, by: str, expires: datetime) -> bool:
 
 def _publish(task: str, **options: Any) -> bool:
     try:
-        with producers[_connection_to(current_app.conf.broker_write_url)].acquire(block=True) as producer:
+        with (
+            broker.asked(task=task),
+            producers[broker.for_sending(broker.address())].acquire(block=True) as producer,
+        ):
+            broker.raise_if_away()  # others may have found out while this one waited for its turn
             current_app.send_task(task, retry=False, producer=producer, **options)
-    except (OperationalError, OSError) as error:
-        log.warning("broker_away", task=task, error=type(error).__name__)
+    except BrokerAway:
         return False
     return True
 
@@ -58,14 +60,16 @@ def wake_after_commit(jobs: Sequence[MediaJob]) -> None:
 
 def _wake(jobs: Sequence[tuple[UUID, str]]) -> int:
     """Returns how many messages were sent. The rows of those that were not are marked, for `dispatch`."""
-    unsent = [
-        pk
-        for number, (pk, queue) in enumerate(jobs)
-        if number >= AT_ONCE or not send(WORK, queue, queue=queue)
-    ]
+    sent = _send_work([queue for _, queue in jobs[:AT_ONCE]])
+    unsent = [pk for pk, _ in jobs[sent:]]
     if unsent:
         MediaJob.objects.filter(pk__in=unsent, state=MediaJob.State.QUEUED).update(sent_at=None)
-    return len(jobs) - len(unsent)
+    return sent
+
+
+def _send_work(queues: Sequence[str]) -> int:
+    """Returns how many were sent, in their order: after the first that was not no other is tried."""
+    return sum(1 for _ in takewhile(lambda queue: send(WORK, queue, queue=queue), queues))
 
 
 def dispatch(now: datetime) -> int:
@@ -84,7 +88,7 @@ def dispatch(now: datetime) -> int:
     ):
         messages = _messages_in(queue)
         if messages is None:
-            continue
+            break
         missing = min(due - fresh - max(0, messages - fresh), MOST_MESSAGES - messages)
         if missing > 0:
             sent += _send_again(queue, missing, now)
@@ -95,42 +99,32 @@ def _send_again(queue: str, missing: int, now: datetime) -> int:
     rows = MediaJob.objects.due(now).filter(
         Q(sent_at__isnull=True) | Q(sent_at__lt=now - SETTLE), queue=queue
     )
-    ids = rows.order_by(F("sent_at").asc(nulls_first=True)).values_list("pk", flat=True)[:missing]
-    sent = [pk for pk in ids if send(WORK, queue, queue=queue)]
-    MediaJob.objects.filter(pk__in=sent, state=MediaJob.State.QUEUED).update(sent_at=now)
-    return len(sent)
+    ids = list(rows.order_by(F("sent_at").asc(nulls_first=True)).values_list("pk", flat=True)[:missing])
+    sent = _send_work([queue] * len(ids))
+    MediaJob.objects.filter(pk__in=ids[:sent], state=MediaJob.State.QUEUED).update(sent_at=now)
+    return sent
 
 
 def queue_length(queue: str) -> int | None:
     """How many messages wait in `queue`, or None where the broker is away."""
-    found = _read(queue, 0)
-    return None if found is None else found[0]
+    try:
+        with broker.looking() as client:
+            return broker.length_of(client, queue)
+    except BrokerAway:
+        return None
 
 
 def _messages_in(queue: str) -> int | None:
-    """How many of them wake a worker for a job; captures wait in some queues, too."""
-    found = _read(queue, MOST_MESSAGES)
-    if found is None:
-        return None
-    length, texts = found
-    return length if length > len(texts) else sum(f'"{WORK}"'.encode() in text for text in texts)
-
-
-def _read(queue: str, most: int) -> tuple[int, list[bytes]] | None:
-    """The queue's length, and its newest messages; None where the broker is away."""
+    """How many of them wake a worker for a job; captures wait in some queues, too. None where the broker is away."""
     try:
-        with current_app.connection_for_write(transport_options={"max_retries": 0}) as connection:
-            client = connection.default_channel.client  # type: ignore[attr-defined] # it is kombu's Redis channel
-            return int(client.llen(queue)), client.lrange(queue, 0, most - 1) if most else []
-    except (OperationalError, OSError) as error:
-        log.warning("broker_away", queue=queue, error=type(error).__name__)
+        with broker.looking() as client:
+            length, texts = (
+                broker.length_of(client, queue),
+                broker.texts_in(client, queue, 0, MOST_MESSAGES - 1),
+            )
+    except BrokerAway:
         return None
-
-
-@functools.lru_cache(maxsize=4)
-def _connection_to(url: str) -> Connection:
-    """One that says at once that the broker is away: as Celery makes them each message would wait six seconds."""
-    return current_app.connection_for_write(url, transport_options={"max_retries": 0})
+    return length if length > len(texts) else sum(f'"{WORK}"'.encode() in text for text in texts)
 
 
 @functools.lru_cache(maxsize=256)

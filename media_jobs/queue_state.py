@@ -9,18 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-from celery import current_app
-from django.conf import settings
 from django.db.models import Count
-from kombu.exceptions import OperationalError
 
-from media_jobs import workers
+from media_jobs import broker, workers
 from media_jobs.models import MediaJob, Pulse
 
 FAILURES_OF = timedelta(hours=1)
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +60,18 @@ def snapshot(now: datetime, queues: Sequence[str]) -> list[QueueState]:
 def look(queues: Iterable[str]) -> dict[str, Waiting] | None:
     """What waits in each of `queues`, or None where the broker is away."""
     found: dict[str, Waiting] = {}
-    # Kombu's client puts the prefix before the names in LLEN, but not in LINDEX.
     try:
-        with current_app.connection_for_write(transport_options={"max_retries": 0}) as connection:
-            client: Any = connection.default_channel.client  # type: ignore[attr-defined] # kombu's Redis channel
+        with broker.looking() as client:
             for queue in queues:
-                depth = int(client.llen(queue))
-                oldest = client.lindex(f"{settings.BROKER_PREFIX}{queue}", -1) if depth else None
-                found[queue] = Waiting(depth, _sent_at(oldest))
-    except (OperationalError, OSError) as error:
-        log.warning("broker_away", error=type(error).__name__)
+                depth = broker.length_of(client, queue)
+                oldest = broker.texts_in(client, queue, -1, -1) if depth else []
+                found[queue] = Waiting(depth, _sent_at(*oldest))
+    except broker.BrokerAway:
         return None
     return found
 
 
-def _sent_at(message: bytes | None) -> float | None:
+def _sent_at(message: bytes | None = None) -> float | None:
     try:
         return float(json.loads(message)["headers"]["sent_at"]) if message else None
     except (ValueError, KeyError, TypeError):

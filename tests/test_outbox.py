@@ -1,4 +1,7 @@
+import socket
+import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -6,7 +9,8 @@ from django.db import transaction
 
 from captures import dispatch, settlement
 from celery_app import app
-from media_jobs import clock, lifecycle, outbox
+from media_jobs import broker as broker_way
+from media_jobs import clock, lifecycle, outbox, queue_state
 from media_jobs.kinds import JITTER
 from media_jobs.models import MediaJob
 from tests import jobs
@@ -154,3 +158,93 @@ def test_emptied_broker_loses_no_capture_within_its_grace(broker):
 
     assert settlement.sweep(later) == (0, 1)
     assert arguments(broker) == [capture.pk]
+
+
+@pytest.fixture
+def frozen_broker(monkeypatch):
+    """It accepts every connection and never says a word; `connections` tells how often it was asked."""
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+
+        def accept():
+            with suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        for name in ("broker_write_url", "broker_url"):
+            monkeypatch.setattr(app.conf, name, f"redis://127.0.0.1:{listener.getsockname()[1]}/0")
+        yield accepted
+        monkeypatch.undo()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in accepted:
+            connection.close()
+
+
+def test_frozen_broker_is_asked_once_for_a_hundred_messages(frozen_broker):
+    began_at = time.monotonic()
+    assert [outbox.send("captures.take", number) for number in range(100)] == [False] * 100
+    assert outbox.queue_length("capture") is None
+    assert queue_state.look(["capture", "video"]) is None
+    assert time.monotonic() - began_at < 5  # of them 1.5 s of waiting; once it was thirty for each
+    assert len(frozen_broker) == 1
+
+
+def test_frozen_broker_keeps_nobody_from_recording_and_loses_no_job(broker, frozen_broker, monkeypatch):
+    began_at = time.monotonic()
+    wishes = [lifecycle.Wish(str(n), "camera.1", "Test", {}) for n in range(100)]
+    lifecycle.record_many(jobs.ECHO, wishes, queue="capture")
+    assert outbox.dispatch(clock.now()) == 0
+    assert time.monotonic() - began_at < 5
+    assert MediaJob.objects.filter(sent_at=None).count() == 100
+
+    monkeypatch.undo()
+    assert outbox.dispatch(clock.now()) == 100
+
+
+def test_frozen_broker_delays_no_answer_about_health(frozen_broker, client):
+    began_at = time.monotonic()
+    answers = [client.get("/health/ready") for _ in range(5)]
+    assert time.monotonic() - began_at < 5
+    assert all("The broker does not answer." in answer.json()["faults"] for answer in answers)
+
+
+def test_broker_that_was_away_is_asked_again_by_one_for_all(broker):
+    broker_way._away_until[broker_way.address()] = time.monotonic()  # its rest is over
+
+    with broker_way.asked():
+        assert not outbox.send("captures.take", 1)
+    assert outbox.send("captures.take", 2)
+    assert arguments(broker) == [2]
+
+
+def test_who_asks_a_broker_that_is_back_sends(broker):
+    broker_way._away_until[broker_way.address()] = time.monotonic()
+
+    assert [outbox.send("captures.take", number) for number in (1, 2)] == [True, True]
+
+
+def test_broker_that_refuses_at_once_is_asked_again_soon(broker_away, monkeypatch):
+    assert not outbox.send("captures.take", 1)
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    broker_way.raise_if_away()
+
+
+def test_prefix_of_a_shared_broker_is_before_the_names_of_what_lies_there(broker, settings, monkeypatch):
+    monkeypatch.setitem(app.conf.broker_transport_options, "global_keyprefix", "ours:")
+    settings.BROKER_PREFIX = "ours:"
+    broker_way.for_sending.cache_clear()
+    try:
+        sent_before(record(), 60)
+        outbox.send("captures.take", 1, queue="capture")  # no wake for the job
+        assert broker.client.llen("ours:capture") == 2
+        broker.client.rpop("ours:capture")
+
+        assert outbox.dispatch(clock.now()) == 1
+        assert outbox.dispatch(clock.now()) == 0
+    finally:
+        broker_way.for_sending.cache_clear()
