@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count
+from django.db.models import Count, F, IntegerField, Sum
+from django.db.models.functions import Coalesce
 
+from cameras.models import Camera
 from captures.models import Capture, Timelapse
 
 State = Capture.State
@@ -76,6 +78,17 @@ def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
     forgotten = timelapse.captures.owed().filter(give_up_at__lt=now - timedelta(minutes=5)).count()
     if forgotten:
         yield f"{forgotten} captures are owed though their grace passed long ago"
+
+
+def faults_of_cameras() -> Iterable[str]:
+    """Which cameras' counters are not the sum of their timelapses': none, if all is well."""
+    counted = Coalesce(Sum("timelapses__image_count"), 0, output_field=IntegerField())
+    wrong = Camera.objects.annotate(counted=counted).exclude(image_count=F("counted")).order_by("pk")
+    for camera in wrong:
+        yield (
+            f"camera {camera.pk} “{camera.name}”: its timelapses have {camera.counted} pictures,"
+            f" its counter says {camera.image_count}"
+        )
 
 
 def _end_of_all(timelapse: Timelapse, now: datetime) -> datetime:

@@ -1,8 +1,10 @@
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -15,7 +17,7 @@ from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
 from media_jobs.models import Event, MediaJob
 from tests.campaigns import claim, faults, plan_until, running, slots_of
-from tests.factories import make_capture, make_timelapse
+from tests.factories import make_camera, make_capture, make_timelapse
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
@@ -385,6 +387,22 @@ def test_coverage_adds_up_rows_and_gaps():
 def test_coverage_of_nothing_is_whole():
     timelapse = running()
     assert coverage.coverage(timelapse, clock.now(), clock.now()).ratio == 1
+
+
+def test_a_cameras_counter_is_the_sum_of_its_timelapses():
+    whole, wrong = make_camera(image_count=5), make_camera(name="Yard", image_count=4)
+    for camera in (whole, wrong):
+        for count in (2, 3):
+            make_timelapse(camera=camera, image_count=count)
+    make_camera()
+
+    (fault,) = coverage.faults_of_cameras()
+
+    assert "“Yard”: its timelapses have 5 pictures, its counter says 4" in fault
+    Timelapse.objects.update(image_count=0)  # so that they have no faults of their own
+    Camera.objects.exclude(pk=wrong.pk).update(image_count=0)
+    with pytest.raises(CommandError, match="1 faults"):
+        call_command("check_ledger", stdout=StringIO())
 
 
 def test_faults_finds_a_row_that_is_gone_and_a_counter_that_is_wrong():

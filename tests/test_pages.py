@@ -470,6 +470,22 @@ def test_empty_password_keeps_the_stored_one(pages, admin):
     assert sealing.unseal(camera.sealed_password) == "kept-secret-7"
 
 
+def test_saving_a_camera_leaves_what_workers_write_alone(pages, admin, monkeypatch):
+    camera = make_camera(name="Garden")
+    clean = Camera.full_clean
+
+    def count_meanwhile(self, *args, **kwargs):
+        Camera.objects.filter(pk=camera.pk).update(image_count=7, health="online", consecutive_failures=2)
+        return clean(self, *args, **kwargs)
+
+    monkeypatch.setattr(Camera, "full_clean", count_meanwhile)
+    pages(admin).post(reverse("camera-edit", args=[camera.pk]), CAMERA | {"name": "Orchard"})
+    camera.refresh_from_db()
+
+    assert (camera.name, camera.image_count, camera.health) == ("Orchard", 7, "online")
+    assert camera.consecutive_failures == 2
+
+
 def test_password_is_removed_when_that_is_asked(pages, admin):
     camera = make_camera(name="Garden", password="kept-secret-7")
     pages(admin).post(reverse("camera-edit", args=[camera.pk]), CAMERA | {"forget_password": "on"})

@@ -97,7 +97,9 @@ class CameraForm(forms.ModelForm):
             camera.set_password(self.cleaned_data["password"])
         elif self.cleaned_data["forget_password"]:
             camera.set_password("")
-        camera.save()
+        # Only what people write: workers count pictures and failures in the same row meanwhile.
+        written = [name for name in self.Meta.fields if name in self.fields]
+        camera.save(update_fields=None if camera.pk is None else [*written, "sealed_password"])
         return camera
 
     @property

@@ -24,6 +24,9 @@ class Command(BaseCommand):
             for fault in coverage.faults(row, clock.now()):
                 found += 1
                 self.stdout.write(f"timelapse {row.pk} “{row.name}”: {fault}")
+        for fault in [] if timelapse else coverage.faults_of_cameras():
+            found += 1
+            self.stdout.write(fault)
         if found:
             raise CommandError(f"{found} faults in the ledger")
         self.stdout.write("The ledger is whole.")
