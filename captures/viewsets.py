@@ -51,10 +51,13 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
     http_method_names = ["get", "head", "options", "post", "patch", "delete"]
     query_serializer_class: type[SpanSerializer] | None = None
     deeds = dict.fromkeys(
-        ("start", "pause", "resume", "complete", "archive", "reschedule", "cancel_work", "thumbnails"),
+        (
+            *("create", "partial_update", "start", "pause", "resume", "complete", "archive"),
+            *("reschedule", "cancel_work", "thumbnails"),
+        ),
         roles.OPERATE,
     )
-    conflicts = {"destroy", "partial_update", *deeds}
+    conflicts = {"destroy", *deeds} - {"create"}
 
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset()
