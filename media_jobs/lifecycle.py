@@ -13,11 +13,12 @@ from django.db.models import F, Q, Sum
 from media_jobs import clock, kinds, outbox, statements
 from media_jobs.events import EventType, hint, job_payload
 from media_jobs.models import MediaJob
-from media_jobs.wishes import Recorded, Wish, hasten_needs, mark_of, record, record_many, retry, tell
+from media_jobs.wishes import Recorded, Wish, hasten_needs, mark_of, parked, record, record_many, retry, tell
 
 __all__ = [
     "Recorded",
     "Wish",
+    "parked",
     "record",
     "record_many",
     "retry",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -34,9 +34,13 @@ class Wish:
 
 @dataclass(slots=True)
 class Recorded:
-    """What became of many wishes: their jobs (those that were active already among them), and how many were shed."""
+    """What became of many wishes: their jobs (those that were active already among them), and how many were shed.
+
+    `parked` are the ended jobs of those that are not to be tried again unless a person asks.
+    """
 
     jobs: list[MediaJob] = field(default_factory=list)
+    parked: list[MediaJob] = field(default_factory=list)
     new: int = 0
     shed: int = 0
 
@@ -96,7 +100,11 @@ def record_many(
     unit: str = "frames",
     is_quiet: bool = True,
 ) -> Recorded:
-    """The same for many, in a few statements for each 500. What there is no room for is shed, and said (see limits)."""
+    """The same for many, in a few statements for each 500. What there is no room for is shed, and said (see limits).
+
+    What was parked is taken up again for people only, which is to say at high priority: it has ended three workers, and
+    the clock would give it three more each time that it asks.
+    """
     recorded = Recorded()
     distinct = list({wish.key: wish for wish in wishes}.values())
     for start in range(0, len(distinct), BATCH):
@@ -117,7 +125,8 @@ def _record_batch(jobs: list[MediaJob], recorded: Recorded) -> None:
         active = MediaJob.objects.active().filter(task=first.task, key__in=keys).order_by("pk")
         known = {job.key: job for job in active if not job.cancel_requested}
         _give_key_away([job for job in active if job.cancel_requested])
-        fresh = [job for job in jobs if job.key not in known]
+        given_up = {} if first.priority == Priority.HIGH else parked(first.task, keys)
+        fresh = [job for job in jobs if job.key not in known and job.key not in given_up]
         room = limits.room_for(kinds.of(first.task), first.priority)
         taken = fresh if room is None else fresh[:room]
         turns = Turns(first.queue, first.priority, {job.topic for job in taken}, now)
@@ -135,6 +144,7 @@ def _record_batch(jobs: list[MediaJob], recorded: Recorded) -> None:
     outbox.wake_after_commit(taken)
     hastened = [hasten(job, first.priority, is_quiet=first.is_quiet) for job in known.values()]
     recorded.jobs += [*hastened, *taken]
+    recorded.parked += [job for key, job in given_up.items() if key not in known]
     recorded.new += len(taken)
     recorded.shed += len(fresh) - len(taken)
 
@@ -159,6 +169,14 @@ def hasten_needs(job: MediaJob) -> None:
     """What `job` waits for is as urgent as itself."""
     for need in job.needs.active().filter(priority__gt=job.priority).order_by("turn", "requested_at"):
         hasten(need, job.priority)
+
+
+def parked(task: str, keys: Collection[str]) -> dict[str, MediaJob]:
+    """The wishes that were given up, by key: of each the newest job that has ended is parked."""
+    ended = MediaJob.objects.ended().filter(task=task).order_by("requested_at")
+    found = {job.key: job for job in ended.filter(key__in=keys, state=State.PARKED)}
+    newest = {job.key: job for job in ended.filter(key__in=found)} if found else {}
+    return {key: job for key, job in newest.items() if job.state == State.PARKED}
 
 
 def retry(job: MediaJob, *, by: str) -> MediaJob:

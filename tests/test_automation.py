@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from captures.models import Timelapse
-from media_jobs import clock
+from media_jobs import clock, kinds, lifecycle, tracked
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_recipe, make_stored_capture
 from tests.films import film_of, numbers_in, photographed
@@ -93,3 +93,93 @@ def test_follower_of_days_that_are_over_is_made_once(broker):
     broker.work_off("video")
     video.refresh_from_db()
     assert numbers_in(video) == [1, 2]
+
+
+def take():
+    return lifecycle.claim("video", worker="v1")
+
+
+def do(job):
+    tracked.do(job, kinds.of(job.task).work)
+
+
+def park(task):
+    """Three workers die with the job of `task` that is next."""
+    for _ in range(lifecycle.MOST_LOSSES):
+        job = take()
+        assert job.task == task
+        lifecycle.lose(job)
+
+
+def film_with_a_part_that_kills():
+    """A follower that has failed because of it; returns its timelapse and the film."""
+    timelapse = photographed(3)
+    video = follower_of(timelapse)
+    automation.follow(clock.now())
+    do(take())
+    park("videos.encode_segment")
+    do(take())
+    video.refresh_from_db()
+    return timelapse, video
+
+
+def test_part_that_ends_its_workers_fails_the_film_once_and_is_left_to_people(broker):
+    timelapse, video = film_with_a_part_that_kills()
+    assert (video.state, "3 workers went away" in video.error) == ("failed", True)
+
+    for number in range(3, 6):  # with each its open segment is another one
+        photographed(1, first=number, timelapse=timelapse)
+        assert automation.follow(clock.now()) == 0
+
+    assert MediaJob.objects.filter(state="parked").count() == 1
+    assert Event.objects.filter(type="video_failed").count() == 1
+
+
+def test_person_who_asks_has_the_part_that_was_given_up_tried_again(broker):
+    timelapse, video = film_with_a_part_that_kills()
+
+    rendering.request(video, by="ada")
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert (video.state, numbers_in(video)) == ("ready", [0, 1, 2])
+    photographed(1, first=3, timelapse=timelapse)
+    assert automation.follow(clock.now()) == 1
+
+
+def test_part_that_a_person_had_done_again_lets_the_film_go_on(broker):
+    _, video = film_with_a_part_that_kills()
+
+    lifecycle.retry(MediaJob.objects.get(state="parked"), by="ada")
+    broker.work_off("video")
+    Video.objects.update(asked_image_count=0)  # as with the next picture
+
+    assert automation.follow(clock.now()) == 1
+    broker.work_off("video")
+    video.refresh_from_db()
+    assert video.state == "ready"
+
+
+def test_another_film_of_the_clock_does_not_take_up_a_part_that_was_given_up(broker):
+    timelapse, video = film_with_a_part_that_kills()
+    other = Video.objects.create(timelapse=timelapse, recipe=video.recipe, name="The same")
+
+    assert rendering.follow(other)
+    do(take())  # it asks for its part
+    do(take())  # and finds that it was given up
+
+    other.refresh_from_db()
+    assert (other.state, "3 workers went away" in other.error, take()) == ("failed", True, None)
+
+
+def test_render_that_ends_its_workers_is_not_asked_for_with_the_next_picture(broker):
+    timelapse = photographed(3)
+    video = follower_of(timelapse)
+    automation.follow(clock.now())
+    park("videos.render")
+    rendering.reconcile()
+    photographed(1, first=3, timelapse=timelapse)
+
+    assert automation.follow(clock.now()) == 0
+    video.refresh_from_db()
+    assert (video.state, "3 workers went away" in video.error) == ("failed", True)

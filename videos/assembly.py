@@ -113,7 +113,7 @@ def _ask_for_segments(render_job: MediaJob, video: Video, look: Look, cuts: Sequ
     recorded = lifecycle.record_many(
         ENCODE, wishes, requested_by=render_job.requested_by, priority=render_job.priority
     )
-    return recorded.jobs
+    return [*recorded.jobs, *recorded.parked]  # one that was given up has ended: the film then says so
 
 
 def encode(running: Running) -> dict[str, Any]:

@@ -16,7 +16,11 @@ FEWEST_FRAMES = 2
 
 
 def follow(now: datetime) -> int:
-    """Asks for the tail of every following film whose timelapse has new pictures. Returns how many it asked for."""
+    """Asks for the tail of every following film whose timelapse has new pictures. Returns how many it asked for.
+
+    One whose work has ended its workers stays failed, with its words, until a person asks for it: each new picture
+    would end three more.
+    """
     behind = (
         Video.objects.filter(follows=True, timelapse__image_count__gte=FEWEST_FRAMES)
         .exclude(asked_image_count=F("timelapse__image_count"))
@@ -26,6 +30,8 @@ def follow(now: datetime) -> int:
     for video in behind:
         # One that was asked for in the future, by a clock that was set back since, does not wait for that.
         if video.asked_at and video.asked_at <= now < video.asked_at + timedelta(seconds=video.throttle_s):
+            continue
+        if rendering.is_given_up(video):
             continue
         if not has_changed(video):
             Video.objects.filter(pk=video.pk).update(asked_image_count=video.timelapse.image_count)

@@ -56,6 +56,16 @@ def follow(video: Video) -> bool:
     return request(video, by=audit.CLOCK, priority=MediaJob.Priority.MEDIUM, rule=rule)[1]
 
 
+def is_given_up(video: Video) -> bool:
+    """Whether the film's newest render, or a part that it needed, has ended its workers: people may ask for it anew."""
+    ended = MediaJob.objects.ended().filter(task=RENDER, key=_key(video.pk))
+    last = ended.order_by("-requested_at").first()
+    if last is None or last.state != MediaJob.State.FAILED:
+        return last is not None and last.state == MediaJob.State.PARKED
+    parts = last.needs.filter(state=MediaJob.State.PARKED)
+    return any(lifecycle.parked(part.task, [part.key]) for part in parts)  # unless it went well since
+
+
 def cancel(video: Video, *, by: str) -> None:
     """Stops the film's active job, if it has one; a film that was published before stays."""
     for job in MediaJob.objects.active().filter(task=RENDER, key=_key(video.pk)):
