@@ -35,9 +35,11 @@ def settings_of(camera: Camera) -> SourceSettings:
     )
 
 
-def read_still(camera: Camera) -> Still:
-    """Raises SourceError, SealBroken."""
-    return open_source(settings_of(camera)).read()
+def read_still(camera: Camera, *, connect_within_s: float = math.inf) -> Still:
+    """Raises SourceError, SealBroken. `connect_within_s`: where the camera's own time for that is longer."""
+    source = settings_of(camera)
+    source = replace(source, connect_timeout_s=min(source.connect_timeout_s, connect_within_s))
+    return open_source(source).read()
 
 
 def request_camera_test(camera: Camera, *, by: str) -> MediaJob:

@@ -6,10 +6,10 @@ import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 
-from cameras import connection, health
+from cameras import connection, health, seats
 from cameras.exceptions import SealBroken
 from cameras.sources import SourceError, Still
-from captures import ledger, seats
+from captures import ledger
 from captures.imaging.errors import BrokenPicture
 from captures.imaging.pictures import encode_jpeg, inspect_picture
 from captures.ledger import StoredPicture

@@ -11,7 +11,8 @@ import pytest
 from django.db import DataError, connection, connections
 from PIL import Image
 
-from captures import coverage, dispatch, ingest, ledger, seats, settlement
+from cameras import seats
+from captures import coverage, dispatch, ingest, ledger, settlement
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob

@@ -1,14 +1,17 @@
 """Sites: whatever touches a camera waits in its site's queue; and asking cameras how they are."""
 
+import contextlib
+import socket
+import time
 from datetime import timedelta
 
 import pytest
 
-from cameras import connection, probing
+from cameras import connection, health, probing, seats
 from cameras.models import Camera, Site
 from captures import dispatch, ledger, settlement
 from captures.models import Capture
-from media_jobs import clock
+from media_jobs import clock, workers
 from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 from tests.campaigns import running
@@ -178,7 +181,7 @@ def test_cameras_that_no_capture_has_heard_of_are_due():
     gone = heard(make_camera(), failure_ago=11 * MINUTE, health="offline")
     heard(make_camera(is_enabled=False))
 
-    assert probing.due(clock.now()) == [fresh, gone, long_ago, failing]
+    assert probing.due(clock.now()) == [long_ago, fresh, failing, gone]
 
 
 def test_one_quiet_job_asks_for_each_queue_whoever_wishes_it_again(garden):
@@ -193,6 +196,88 @@ def test_one_quiet_job_asks_for_each_queue_whoever_wishes_it_again(garden):
         ("capture.garden", [theirs.pk]),
     ]
     assert {(job.priority, job.is_quiet) for job in jobs} == {(MediaJob.Priority.LOW, True)}
+
+
+def test_a_pool_with_room_asks_by_a_quarter_of_its_threads(garden):
+    now = clock.now()
+    workers.write("capture@here", now, {"queues": ["capture"], "concurrency": 16})
+    workers.write("capture.garden@there", now, {"queues": ["capture.garden"], "concurrency": 3})
+    cameras = [make_camera() for _ in range(50)]
+    make_camera(site=garden)
+
+    assert probing.request(now) == 51
+    assert probing.request(now) == 0
+
+    jobs = MediaJob.objects.filter(task="cameras.ask")
+    assert jobs.filter(queue="capture.garden").count() == 1
+    shares = [job.args["cameras"] for job in jobs.filter(queue="capture")]
+    assert sorted(map(len, shares)) == [12, 12, 13, 13]
+    assert sorted(pk for share in shares for pk in share) == [camera.pk for camera in cameras]
+
+
+def test_what_was_well_does_not_wait_for_what_is_dead():
+    for _ in range(50):
+        heard(make_camera(), failure_ago=30 * MINUTE, health="offline")
+    well = heard(make_camera(), success_ago=6 * MINUTE, health="online")
+
+    probing.request(clock.now())
+
+    assert probe_job().args["cameras"][0] == well.pk
+
+
+def test_a_camera_whose_machine_is_gone_costs_two_seconds(settings):
+    """Nobody refuses: what is sent there is lost, as from a machine without current. Fifty of them, four at once."""
+    settings.ALLOW_LOOPBACK_CAMERAS = True
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, contextlib.ExitStack() as callers:
+        for _ in range(3):  # until its line is full
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(server.getsockname())
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.jpg"
+        camera = make_camera(kind="http", address=address, connect_timeout_s=30, deadline_s=60)
+        probing.request(clock.now())
+        begun = time.monotonic()
+
+        assert probing.ask(Running(probe_job())) == {"well": 0, "failing": 1, "left": 0}
+
+        took_s = time.monotonic() - begun
+    camera.refresh_from_db()
+    assert camera.last_error_code == "connect_timed_out"
+    assert took_s < 10
+    at_once = POOLS["capture"].concurrency // probing.SHARE_OF_POOL
+    assert 50 * probing.CONNECT_WITHIN_S / at_once < probing.SPEND_S  # within one tick
+
+
+def test_asking_leaves_a_seat_at_each_host_for_pictures(folder, settings):
+    settings.CAPTURES_PER_HOST = 2
+    (folder / "picture.jpg").write_bytes(make_jpeg())
+    camera = make_camera(kind="files", address=str(folder / "picture.jpg"))
+    probing.request(clock.now())
+
+    with seats.seat(camera.address):
+        assert probing.ask(Running(probe_job())) == {"well": 0, "failing": 0, "left": 1}
+    camera.refresh_from_db()
+    assert (camera.health, camera.last_failure_at) == ("unknown", None)
+
+    assert probing.ask(Running(probe_job())) == {"well": 1, "failing": 0, "left": 0}
+
+
+def test_where_one_seat_is_all_it_is_taken_when_nobody_sits(settings):
+    settings.CAPTURES_PER_HOST = 1
+    with (
+        seats.seat("rtsp://a.example/", leave=1) as first,
+        seats.seat("rtsp://a.example/", leave=1) as second,
+    ):
+        assert (first, second) == (True, False)
+
+
+def test_what_was_heard_of_since_it_was_asked_for_is_not_asked(folder):
+    (folder / "picture.jpg").write_bytes(make_jpeg())
+    camera = make_camera(kind="files", address=str(folder / "picture.jpg"))
+    probing.request(clock.now())
+    health.note_failure(camera.pk, clock.now(), code="x", message="by a capture")
+
+    assert probing.ask(Running(probe_job())) == {"well": 0, "failing": 0, "left": 1}
 
 
 def test_asking_writes_each_camera_s_health(folder):

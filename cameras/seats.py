@@ -15,13 +15,14 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def seat(address: str) -> Iterator[bool]:
+def seat(address: str, *, leave: int = 0) -> Iterator[bool]:
     """Takes one of the host's seats in this process, if one is free; yields whether it was.
 
     It never waits: whoever stood in line for a silent host would keep a thread from the cameras that are well.
+    `leave`: how many to leave free where anybody sits, for those whose pictures are owed.
     """
     host = urlsplit(address).hostname or address
-    is_seated = _sit(host)
+    is_seated = _sit(host, leave)
     try:
         yield is_seated
     finally:
@@ -35,9 +36,10 @@ def taken() -> dict[str, int]:
         return dict(_taken)
 
 
-def _sit(host: str) -> bool:
+def _sit(host: str, leave: int) -> bool:
     with _lock:
-        if _taken[host] >= settings.CAPTURES_PER_HOST:
+        taken = _taken.get(host, 0)
+        if taken >= settings.CAPTURES_PER_HOST or (taken and taken >= settings.CAPTURES_PER_HOST - leave):
             return False
         _taken[host] += 1
         return True
