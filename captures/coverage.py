@@ -11,7 +11,7 @@ from django.db.models import Count, F, IntegerField, Sum
 from django.db.models.functions import Coalesce
 
 from cameras.models import Camera
-from captures.models import Capture, Timelapse
+from captures.models import NOT_CALCULATED, Capture, Timelapse
 
 State = Capture.State
 
@@ -45,7 +45,7 @@ def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
         if reason and state != State.OWED:  # there it is a note
             reasons[reason] += count
     for gap in timelapse.gaps.filter(from_at__lt=end, until_at__gt=start).select_related("schedule"):
-        count = gap.schedule.timetable.count(max(start, gap.from_at), min(end, gap.until_at))
+        count = gap.count(start, end)
         states[State.MISSED] += count
         reasons[gap.reason] += count
     return Coverage(
@@ -64,12 +64,16 @@ def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
     owed = timelapse.captures.filter(origin=Capture.Origin.GRID)
     for schedule in timelapse.schedules.all():
         end = schedule.until_at or timelapse.next_slot_at or _end_of_all(timelapse, now)
-        expected = schedule.timetable.count(schedule.from_at, end)
+        gaps = timelapse.gaps.filter(schedule=schedule)
+        try:
+            expected = schedule.timetable.count(schedule.from_at, end)
+            in_gaps = sum(schedule.timetable.count(gap.from_at, gap.until_at) for gap in gaps)
+        except NOT_CALCULATED as error:
+            yield f"from {schedule.from_at:%Y-%m-%d %H:%M:%S}: the timetable cannot be calculated ({error!r})"
+            for gap in gaps:
+                yield f"{gap}: nobody knows its slots"
+            continue
         rows = owed.filter(slot__gte=schedule.from_at, slot__lt=end).count()
-        in_gaps = sum(
-            schedule.timetable.count(gap.from_at, gap.until_at)
-            for gap in timelapse.gaps.filter(schedule=schedule)
-        )
         if rows + in_gaps != expected:
             yield f"{schedule}: {expected} slots were owed, {rows} have rows, {in_gaps} are in gaps"
     stored = timelapse.captures.stored().count()

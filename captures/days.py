@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django.db.models import Case, Count, IntegerField, Value, When
 
 from captures.answers import Answer, why
-from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.models import NOT_CALCULATED, Capture, Gap, Schedule, Timelapse
 from captures.versions import INSTANT
 from media_jobs import clock
 
@@ -96,7 +96,7 @@ def _some_days(timelapse: Timelapse, days: Sequence[date]) -> list[Day]:
     for gap in _gaps(timelapse, limits[0], limits[-1]):
         for day, (start, end) in enumerate(pairwise(limits)):
             if gap.from_at < end and gap.until_at > start:
-                count = gap.schedule.timetable.count(max(start, gap.from_at), min(end, gap.until_at))
+                count = gap.count(start, end)
                 states[day][State.MISSED] += count
                 reasons[day][gap.reason] += count
     return [_day(day, states[number], reasons[number]) for number, day in enumerate(days)]
@@ -164,7 +164,10 @@ def _frame(timelapse: Timelapse, start: datetime, end: datetime) -> Iterator[Mar
 
 
 def _openings(version: Schedule, at: datetime, until: datetime) -> Iterator[Mark]:
-    timetable = version.timetable
+    try:
+        timetable = version.timetable
+    except NOT_CALCULATED:
+        return  # its captures are drawn all the same
     while at < until:
         period = timetable.open_period(at)
         opens = min(period[0], until) if period else until
@@ -185,7 +188,7 @@ def _fates(timelapse: Timelapse, start: datetime, end: datetime) -> Iterator[Mar
         else:
             yield Mark(slot, "pending" if state == State.OWED else state, "", 1)
     for gap in _gaps(timelapse, start, end):
-        for slot in gap.schedule.timetable.between(max(start, gap.from_at), min(end, gap.until_at)):
+        for slot in gap.slots(start, end):
             yield Mark(slot, State.MISSED, gap.reason, 1)
 
 
@@ -250,7 +253,7 @@ def _gap_from(timelapse: Timelapse, first: datetime) -> Stretch:
         }
     )
     for gap in _gaps(timelapse, first, until):
-        count = gap.schedule.timetable.count(max(first, gap.from_at), min(until, gap.until_at))
+        count = gap.count(first, until)
         fates[State.MISSED.value, gap.reason] += count
     (state, reason), _ = fates.most_common(1)[0]
     return Stretch(first, until, state, reason, fates.total())
@@ -272,8 +275,7 @@ def _first_lost(timelapse: Timelapse, after: datetime) -> datetime | None:
         rows = timelapse.captures.filter(state=state, slot__gt=after).order_by("slot")
         found.append(rows.values_list("slot", flat=True).first())
     for gap in timelapse.gaps.filter(until_at__gt=after).select_related("schedule"):
-        slot = gap.schedule.timetable.first_from(max(after + INSTANT, gap.from_at))
-        found.append(slot if slot and slot < gap.until_at else None)
+        found.append(next(gap.slots(after + INSTANT, gap.until_at), None))
     return min((slot for slot in found if slot), default=None)
 
 
@@ -283,7 +285,7 @@ def _last_lost(timelapse: Timelapse, until: datetime) -> datetime | None:
         rows = timelapse.captures.filter(state=state, slot__lte=until).order_by("-slot")
         found.append(rows.values_list("slot", flat=True).first())
     for gap in timelapse.gaps.filter(from_at__lte=until).select_related("schedule"):
-        found += gap.schedule.timetable.newest(gap.from_at, min(until + INSTANT, gap.until_at), 1)
+        found += gap.newest(until + INSTANT, 1)
     return max((slot for slot in found if slot), default=None)
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, Q, QuerySet, Value, When
 
 from captures import ledger, setback
 from captures.intervalometer import Timetable
-from captures.models import RULE_LENGTH, Capture, Gap, Schedule, Timelapse
-from captures.versions import INSTANT, LOOK, next_slot, tell_gap
+from captures.intervalometer.plan import GRACE_MAX
+from captures.models import NOT_CALCULATED, RULE_LENGTH, Capture, Gap, Schedule, Timelapse
+from captures.versions import INSTANT, LOOK, next_slot, write_gaps
 from media_jobs import audit, clock, correlation
 from media_jobs import setback as jobs_setback
 from media_jobs.events import EventType, emit
@@ -163,18 +164,21 @@ def claim(
         for timelapse in timelapses:
             try:
                 steps.append(_step(timelapse, schedules[timelapse.pk], horizon, now, left.get(timelapse.pk)))
-            except (ValueError, ArithmeticError, LookupError) as error:
+            except NOT_CALCULATED as error:
                 # It must not stop the others: put aside, with its error on its page.
                 words = f"The schedule could not be calculated: {error!r}"
                 row = Timelapse.objects.filter(pk=timelapse.pk)
                 row.update(set_aside_until=now + SET_ASIDE, schedule_error=words)
         Capture.objects.bulk_create([one for step in steps for one in step.captures], ignore_conflicts=True)
-        _write_gaps([step.gap for step in steps if step.gap], last_tick_at, now)
+        gaps = [step.gap for step in steps if step.gap]
+        _blame(gaps, last_tick_at)
+        write_gaps(gaps, now)
         _move_on(steps)
     return len(timelapses)
 
 
-def _write_gaps(gaps: list[Gap], last_tick_at: datetime | None, now: datetime) -> None:
+def _blame(gaps: list[Gap], last_tick_at: datetime | None) -> None:
+    """Whether the scheduler was silent when they began."""
     if not gaps:
         return
     # Silences that were noticed: a tick may have come since without having come to all timelapses.
@@ -189,8 +193,6 @@ def _write_gaps(gaps: list[Gap], last_tick_at: datetime | None, now: datetime) -
         was_silent = was_silent or (silent_until is not None and gap.from_at < silent_until)
         if gap.reason == "scheduler_was_down" and not was_silent:
             gap.reason = "not_planned_in_time"
-    for gap in Gap.objects.bulk_create(gaps, ignore_conflicts=True):
-        tell_gap(gap, gap.schedule.timetable.count(gap.from_at, gap.until_at), now)
 
 
 def _unclaimed(horizon: datetime, now: datetime) -> QuerySet[Timelapse]:
@@ -199,14 +201,18 @@ def _unclaimed(horizon: datetime, now: datetime) -> QuerySet[Timelapse]:
 
 
 def _due(horizon: datetime, now: datetime) -> list[Timelapse]:
-    """Held against changes, not against captures that are written for it: `no_key`."""
+    """Held against changes, not against captures that are written for it: `no_key`.
+
+    After a silence those that are in time come first: the past never delays the present.
+    """
+    is_behind = Case(When(next_slot_at__lt=now - GRACE_MAX, then=Value(1)), default=Value(0))
     return list(
         _unclaimed(horizon, now)
         .select_related("camera")
         .only(*NEEDED)
         .annotate(seen_at=clock.expression())
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
-        .order_by("next_slot_at")[:BATCH]
+        .order_by(is_behind, "next_slot_at")[:BATCH]
     )
 
 

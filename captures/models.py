@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from django.db.models import Q
 from captures.intervalometer import Plan, PlanError, Timetable, every
 
 RULE_LENGTH = 80
+NOT_CALCULATED = (ValueError, ArithmeticError, LookupError)  # what a timetable that nobody can use raises
 KNOWN_TIMETABLES = 20_000  # those of all timelapses that run, so that each is read from its document once
 
 
@@ -219,6 +221,40 @@ class Gap(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_at:%Y-%m-%d %H:%M:%S} to {self.until_at:%Y-%m-%d %H:%M:%S}: {self.reason}"
+
+    @property
+    def problem(self) -> str:
+        """Why nobody knows its slots; empty where they can be calculated."""
+        try:
+            self.schedule.timetable.newest(self.from_at, self.until_at, 1)
+        except NOT_CALCULATED as error:
+            return f"its timetable cannot be calculated: {error!r}"
+        return ""
+
+    def count(self, start: datetime | None = None, end: datetime | None = None) -> int:
+        """How many of its slots lie in [start, end); of many busy rules about. 0 where nobody knows."""
+        try:
+            return self.schedule.timetable.about(*self._within(start, end))
+        except NOT_CALCULATED:
+            return 0
+
+    def newest(self, end: datetime, limit: int) -> list[datetime]:
+        """Its last `limit` slots before `end`, newest first; none where nobody knows."""
+        try:
+            return self.schedule.timetable.newest(*self._within(None, end), limit)
+        except NOT_CALCULATED:
+            return []
+
+    def slots(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """Its slots in [start, end), in order; none where nobody knows."""
+        try:
+            yield from self.schedule.timetable.between(*self._within(start, end))
+        except NOT_CALCULATED:
+            return
+
+    def _within(self, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+        from_at = max(start or self.from_at, self.from_at)
+        return from_at, max(from_at, min(end or self.until_at, self.until_at))
 
 
 class CaptureQuerySet(models.QuerySet["Capture"]):

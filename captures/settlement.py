@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from itertools import groupby
 
+import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
 from captures.ledger import names_of, note_sent, send, words_of
-from captures.models import RULE_LENGTH, Capture, CaptureQuerySet, Gap
+from captures.models import NOT_CALCULATED, RULE_LENGTH, Capture, CaptureQuerySet, Gap
 from media_jobs import clock
 from media_jobs.events import EventType, emit
 
 State = Capture.State
 BATCH = 1000
-MOST_AT_ONCE, MOST_OF_ONE_WRITER = 2000, 400
+MOST_AT_ONCE, MOST_OF_ONE_WRITER = 50_000, 400
+WORK_FOR_S = 4.0  # of the ten seconds of its entry
 RESEND_AFTER = timedelta(seconds=3)
+log = structlog.get_logger(__name__)
 OF_A_SITE = Q(timelapse__camera__site__isnull=False)
 
 
@@ -70,13 +74,22 @@ def _give_up(late: CaptureQuerySet, state: str, reason: str, now: datetime) -> i
 def account(*, batch: int = BATCH, limit: int | None = None) -> int:
     """Turns gaps into rows, newest slots first, `batch` rows a transaction. Returns how many were written.
 
-    At most `limit`, so that the sweep, which waits behind it, has its turn; fewer by default where the planner waits
-    as well, because the database has one lock for all.
+    At most `limit`, and for WORK_FOR_S, so that the sweep, which may wait for it, has its turn; fewer by default where
+    the planner waits as well, because the database has one lock for all. A gap whose timetable cannot be calculated
+    stays, with that as its reason.
     """
     limit = limit or (MOST_AT_ONCE if connection.features.has_select_for_update else MOST_OF_ONE_WRITER)
+    until = time.monotonic() + WORK_FOR_S
     written = 0
-    while written < limit and (gap := Gap.objects.order_by("-until_at").first()):
-        written += _account_some(gap.pk, min(batch, limit - written))
+    unknown: set[int] = set()
+    gaps = Gap.objects.order_by("-until_at")
+    while written < limit and time.monotonic() < until and (gap := gaps.exclude(pk__in=unknown).first()):
+        try:
+            written += _account_some(gap.pk, min(batch, limit - written))
+        except NOT_CALCULATED as error:
+            log.warning("gap_not_calculated", gap=gap.pk, timelapse=gap.timelapse_id, error=repr(error))
+            Gap.objects.filter(pk=gap.pk).update(reason="schedule_error")
+            unknown.add(gap.pk)
     return written
 
 

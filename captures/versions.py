@@ -11,8 +11,9 @@ from django.db.models import QuerySet
 from captures.exceptions import PlanRefused
 from captures.intervalometer import LOOK_AHEAD, Place, PlanError, Timetable
 from captures.models import KNOWN_TIMETABLES, Capture, Gap, Schedule, Timelapse
-from media_jobs import audit
-from media_jobs.events import EventType, emit
+from media_jobs import audit, correlation
+from media_jobs.events import EventType, announce_after_commit, drafted
+from media_jobs.models import Decision, Event
 
 INSTANT = timedelta(microseconds=1)  # the least step of the database's clock
 LOOK = timedelta(
@@ -140,28 +141,37 @@ def _note_unplanned(timelapse: Timelapse, schedule: Schedule, until: datetime) -
     if ledger_end is None or ledger_end >= until:
         return
     reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
-    try:
-        count = schedule.timetable.count(ledger_end, until)
-    except (ValueError, ArithmeticError, LookupError):
-        return  # the timetable that cannot be calculated is replaced: nobody knows what it owed
-    if count:
-        gap = Gap.objects.create(
-            timelapse=timelapse, schedule=schedule, from_at=ledger_end, until_at=until, reason=reason
+    gap = Gap(timelapse=timelapse, schedule=schedule, from_at=ledger_end, until_at=until, reason=reason)
+    if gap.problem:
+        gap.reason = "schedule_error"  # nobody knows what it owed: it stays, and check_ledger names it
+    if gap.problem or gap.count():
+        write_gaps([gap], until)
+
+
+def write_gaps(gaps: list[Gap], now: datetime) -> None:
+    """Writes gaps and says of each what is missing: three statements, however many timelapses were silent."""
+    if not gaps:
+        return
+    Gap.objects.bulk_create(gaps, ignore_conflicts=True)
+    events, decisions = [], []
+    for gap in gaps:
+        topic = gap.timelapse.topic
+        payload = {
+            "timelapse": gap.timelapse_id,
+            "camera": gap.timelapse.camera_id,
+            "from": gap.from_at.isoformat(),
+            "until": gap.until_at.isoformat(),
+            "slots": gap.count(),
+            "reason": gap.reason,
+        }
+        thread = correlation.current()
+        events.append(drafted(EventType.SCHEDULER_WAS_DOWN, topic, payload, now=now, correlation_id=thread))
+        decisions.append(
+            audit.drafted("gap", topic=topic, by=audit.CLOCK, rule=gap.reason, facts=payload, now=now)
         )
-        tell_gap(gap, count, until)
-
-
-def tell_gap(gap: Gap, count: int, now: datetime) -> None:
-    payload = {
-        "timelapse": gap.timelapse_id,
-        "camera": gap.timelapse.camera_id,
-        "from": gap.from_at.isoformat(),
-        "until": gap.until_at.isoformat(),
-        "slots": count,
-        "reason": gap.reason,
-    }
-    emit(EventType.SCHEDULER_WAS_DOWN, gap.timelapse.topic, payload, now=now)
-    audit.note("gap", topic=gap.timelapse.topic, by=audit.CLOCK, rule=gap.reason, facts=payload, now=now)
+    Event.objects.bulk_create(events)
+    Decision.objects.bulk_create(decisions)
+    announce_after_commit()
 
 
 def _ahead(timelapse: Timelapse, moment: datetime) -> QuerySet[Capture]:

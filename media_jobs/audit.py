@@ -51,7 +51,22 @@ def note(
 
     `by` is a person's login or CLOCK; `rule` is what fired, in words, and empty for a person's wish; `facts` are JSON.
     """
-    return Decision.objects.create(
+    decision = drafted(action, topic=topic, by=by, rule=rule, facts=facts, now=now)
+    decision.save(force_insert=True)
+    return decision
+
+
+def drafted(
+    action: str,
+    *,
+    topic: str,
+    by: str,
+    rule: str = "",
+    facts: dict[str, Any] | None = None,
+    now: datetime | None = None,
+) -> Decision:
+    """The decision's row, for whoever writes many at once."""
+    return Decision(
         at=now or clock.now(),
         action=action,
         rule=rule[:200],

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models import F
 
-from captures import campaign, dispatch, settlement
+from captures import campaign, days, dispatch, settlement
+from captures.coverage import coverage
 from captures.models import Capture, Gap, Schedule, Timelapse
 from media_jobs import clock
-from media_jobs.models import Event, Pulse
+from media_jobs.models import Decision, Event, Pulse
 from tests.campaigns import faults, plan_until, running, slots_of
 from tests.factories import make_camera, make_capture
 
@@ -435,3 +436,86 @@ def test_planner_does_not_plan_for_a_time_that_the_database_no_longer_has():
         dispatch.claim(hour_ahead + dispatch.AHEAD, hour_ahead, is_by_the_clock=True)
 
     assert not timelapse.captures.exists()
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_claim_after_a_silence_takes_as_many_statements_for_twenty_as_for_one(
+    count, django_assert_max_num_queries
+):
+    for _ in range(count):
+        set_back(running(interval_s=60), timedelta(hours=3))
+    now = clock.now()
+
+    with django_assert_max_num_queries(12):
+        dispatch.claim(now + dispatch.AHEAD, now)
+
+    assert Gap.objects.count() == count
+    assert Event.objects.filter(type="scheduler_was_down").count() == count
+    assert Decision.objects.filter(action="gap").count() == count
+
+
+def test_those_who_are_in_time_are_claimed_before_those_who_were_forgotten(monkeypatch):
+    monkeypatch.setattr(dispatch, "BATCH", 1)
+    behind, in_time = running(interval_s=60), running(interval_s=60)
+    set_back(behind, timedelta(hours=3))
+    now = in_time.next_slot_at
+
+    dispatch.claim(now + dispatch.AHEAD, now)
+
+    assert in_time.captures.exists()
+    assert not Gap.objects.exists()
+
+
+def break_timetable(timelapse, **fields):
+    """A document that an older or newer program wrote: this one cannot read it."""
+    timelapse.schedules.filter(**fields).update(document={"plan": {"rules": []}})
+
+
+def test_gap_that_cannot_be_calculated_does_not_end_the_account(viewer):
+    broken, sound = running(interval_s=10), running(interval_s=10)
+    now = clock.now()
+    for timelapse, hours in ((broken, 1), (sound, 2)):
+        start = now - timedelta(hours=hours)
+        Gap.objects.create(
+            timelapse=timelapse,
+            schedule=timelapse.schedules.get(),
+            from_at=start,
+            until_at=start + timedelta(minutes=1),
+            reason="scheduler_was_down",
+        )
+    Schedule.objects.filter(timelapse=broken).update(from_at=now - timedelta(hours=2))
+    break_timetable(broken)
+
+    assert settlement.account() == 6
+
+    gap = Gap.objects.get()
+    assert (gap.timelapse_id, gap.reason) == (broken.pk, "schedule_error")
+    assert any("nobody knows its slots" in fault for fault in faults(broken))
+    today = now.astimezone(broken.zone).date()
+    assert len(days.calendar(broken, today - timedelta(days=1), today)) == 2
+    days.ribbon(broken, today)
+    assert days.neighbour_gap(broken, now, forward=False) is None
+    assert coverage(broken, now - timedelta(days=1), now).missed == 0
+
+
+def test_stretch_of_a_timetable_that_cannot_be_calculated_stays_known_when_it_is_replaced():
+    timelapse = running(interval_s=10)
+    set_back(timelapse, timedelta(minutes=5))
+    break_timetable(timelapse)
+
+    campaign.reschedule(timelapse, by="otto")
+
+    gap = Gap.objects.get()
+    assert gap.reason == "schedule_error"
+    assert gap.until_at - gap.from_at > timedelta(minutes=4)
+    assert any("nobody knows its slots" in fault for fault in faults(timelapse))
+
+
+def test_account_gives_the_sweep_its_turn(monkeypatch):
+    timelapse = running(interval_s=1)
+    set_back(timelapse, timedelta(hours=1))
+    now = clock.now()
+    dispatch.claim(now + dispatch.AHEAD, now)
+    monkeypatch.setattr(settlement, "WORK_FOR_S", 0.001)
+
+    assert 0 < settlement.account(batch=100) <= 200
