@@ -1,7 +1,9 @@
-"""Is it alive, is it ready? For supervisors and monitors; says no more than they need, so no login is asked."""
+"""Is it alive, is it ready? For supervisors and monitors; without a login it says no more than they need."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -13,13 +15,32 @@ from django.views.decorators.http import require_safe
 from cameras import sites
 from captures.dispatch import PULSE, SILENT_AFTER
 from captures.models import Capture
-from media_jobs import clock, outbox, workers
+from media_jobs import clock, outbox, roles, workers
 from media_jobs.models import Pulse
 from timelapser import entries
 from timelapser.queues import QUEUES
 
 RECENTLY = timedelta(minutes=10)
 OF_THE_STORAGE = ("disk_full", "storage_unwritable", "storage_error")
+
+# What everybody may know: neither names of machines and sites nor how much room there is.
+PLAIN = {
+    "database_away": "The database does not answer.",
+    "broker_away": "The broker does not answer.",
+    "scheduler_off": "The scheduler is switched off: no pictures are planned.",
+    "scheduler_silent": "The scheduler is silent: no pictures are planned.",
+    "clock_wrong": "The clock of a machine is wrong.",
+    "queue_without_worker": "No worker serves one of the queues.",
+    "storage_trouble": "Pictures cannot be kept.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What keeps the system from doing its work. `words` are for those who may look at it."""
+
+    code: str
+    words: str
 
 
 @login_not_required
@@ -32,35 +53,54 @@ def live(request: HttpRequest) -> JsonResponse:
 @login_not_required
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 where pictures are being taken: database, broker, clock and every pool; else 503 and what is missing."""
-    faults = find_faults()
-    return JsonResponse(
-        {"status": "degraded" if faults else "ok", "faults": faults}, status=503 if faults else 200
-    )
+    """200 where pictures are being taken: database, broker, clock and every pool; else 503 and what is missing.
+
+    Codes and plain words for everybody, details for those who may look.
+    """
+    found = faults()
+    codes = list(dict.fromkeys(fault.code for fault in found))
+    words = [fault.words for fault in found] if _may_know(request) else [PLAIN[code] for code in codes]
+    answer = {"status": "degraded" if found else "ok", "codes": codes, "faults": words}
+    return JsonResponse(answer, status=503 if found else 200)
+
+
+def _may_know(request: HttpRequest) -> bool:
+    try:
+        return roles.may(request.user, roles.SEE)
+    except DatabaseError:
+        return False
 
 
 def find_faults() -> list[str]:
-    """What keeps the system from doing its work, in plain words."""
+    """What keeps the system from doing its work, in the words for those who may look at it."""
+    return [fault.words for fault in faults()]
+
+
+def faults() -> list[Fault]:
+    """What keeps the system from doing its work."""
     try:
         now = clock.now()
-        faults = []
+        plain = []
         if outbox.queue_length(QUEUES[0]) is None:
-            faults.append("The broker does not answer.")
+            plain.append("broker_away")
         silent_for = scheduler_silence(now)
         if PULSE in entries.switched_off():
-            faults.append("The scheduler is switched off: no pictures are planned.")
+            plain.append("scheduler_off")
         elif silent_for is None or silent_for > SILENT_AFTER:
-            faults.append("The scheduler is silent: no pictures are planned.")
-        faults += [
-            f"The clock of {host} is {abs(ahead_s):.1f} s {'ahead' if ahead_s > 0 else 'behind'}."
-            for host, ahead_s in clocks_apart(now).items()
-        ]
-        faults += [f"No worker serves the queue {queue}." for queue in queues_without_worker(now)]
-        if trouble := storage_trouble(now):
-            faults.append(trouble)
+            plain.append("scheduler_silent")
+        return [*(Fault(code, PLAIN[code]) for code in plain), *_faults_of_machines(now)]
     except DatabaseError:
-        return ["The database does not answer."]
-    return faults
+        return [Fault("database_away", PLAIN["database_away"])]
+
+
+def _faults_of_machines(now: datetime) -> Iterable[Fault]:
+    for host, ahead_s in clocks_apart(now).items():
+        apart = f"{abs(ahead_s):.1f} s {'ahead' if ahead_s > 0 else 'behind'}"
+        yield Fault("clock_wrong", f"The clock of {host} is {apart}.")
+    for queue in queues_without_worker(now):
+        yield Fault("queue_without_worker", f"No worker serves the queue {queue}.")
+    if trouble := storage_trouble(now):
+        yield Fault("storage_trouble", trouble)
 
 
 def scheduler_silence(now: datetime) -> timedelta | None:
