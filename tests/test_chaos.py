@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.kills import SETTINGS as OF_THE_COURSE
 from tests.chaos.kills import VICTIMS, Course, harm
-from tests.chaos.verdict import promised
+from tests.chaos.verdict import promised, taken_twice
 from tests.stack import is_ready, running_stack, wait_for
 from timelapser.queues import POOLS
 
@@ -64,6 +64,19 @@ def test_the_same_seed_is_the_same_course():
     assert first != other
     assert len(first.steps) == 30
     assert {name for _, name in first.steps} == set(VICTIMS)
+
+
+def test_a_picture_that_was_taken_twice_is_counted_though_its_row_is_one():
+    folder = "cameras/1/timelapses/1/frames/2026-03-01/20260301T120000.000000Z"
+    rows = [
+        {"id": 7, "attempt": 1, "file": f"{folder}_7.jpg"},
+        {"id": 8, "attempt": 2, "file": f"{folder}_8-2.jpg"},
+    ]
+    own = {row["file"] for row in rows} | {f"{folder}_8.jpg", folder.replace("frames", "smalls") + "_7.webp"}
+
+    assert taken_twice(rows, own) == []
+    (fault,) = taken_twice(rows, own | {f"{folder}_7-2.jpg"})
+    assert fault == "capture 7: 2 pictures were taken in 1 tries"
 
 
 def test_slots_are_counted_from_start_and_end_alone():
