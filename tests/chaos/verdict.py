@@ -5,7 +5,9 @@ The slots owed are calculated here from a timelapse's start and end alone: one e
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +27,7 @@ from tests.stack import Stack
 
 SECOND = timedelta(seconds=1)
 SHOWN = 5
+FRAME = re.compile(r".*/frames/.*_(\d+)(?:-\d+)?\.\w+")
 
 
 @dataclass(slots=True)
@@ -79,7 +82,10 @@ def judge(stack: Stack, timelapses: list[int]) -> Verdict:
     films = stack.rows("SELECT * FROM videos_video WHERE follows ORDER BY id")
     verdict.wrong_films += [fault for film in films if (fault := film_fault(stack, film))]
     verdict.part_files += unfinished_files(stack)
-    ownerless = files_in_media(stack) - files_of_rows(stack)
+    files = files_in_media(stack)
+    rows = stack.rows("SELECT id, attempt, file FROM captures_capture")
+    verdict.doubled += taken_twice(rows, files)
+    ownerless = files - files_of_rows(stack)
     verdict.ownerless_frames += sorted(name for name in ownerless if "/frames/" in name)
     return verdict
 
@@ -90,6 +96,19 @@ def promised(start_at: datetime, end_at: datetime, slots: list[datetime]) -> lis
     phase = phases.most_common(1)[0][0] if phases else timedelta()
     count = -((start_at + phase - end_at) // SECOND)
     return [start_at + phase + number * SECOND for number in range(count)]
+
+
+def taken_twice(rows: Iterable[dict[str, Any]], files: Iterable[str]) -> list[str]:
+    """The captures with more frames in the folder than tries: the row is one by its constraint, pictures are not.
+
+    A try leaves one frame at most. Where a worker was killed between the file and the row the next try leaves another.
+    """
+    frames = Counter(int(found[1]) for name in files if (found := FRAME.fullmatch(name)))
+    return [
+        f"capture {row['id']}: {frames[row['id']]} pictures were taken in {row['attempt']} tries"
+        for row in rows
+        if frames[row["id"]] > row["attempt"]
+    ]
 
 
 def _judge_slots(stack: Stack, timelapse: int, verdict: Verdict) -> None:
