@@ -43,6 +43,7 @@ class EventType(StrEnum):
     JOB_CREATED = "job_created"
     JOB_STARTED = "job_started"
     JOB_WAITING = "job_waiting"
+    JOB_QUEUED = "job_queued"
     JOB_RETRY_SCHEDULED = "job_retry_scheduled"
     JOB_COMPLETED = "job_completed"
     JOB_FAILED = "job_failed"
@@ -57,6 +58,7 @@ class EventType(StrEnum):
     VIDEO_FAILED = "video_failed"
     VIDEO_CANCELLED = "video_cancelled"
     SCHEDULER_WAS_DOWN = "scheduler_was_down"
+    CLOCK_SET_BACK = "clock_set_back"
     SCHEDULER_IS_BACK = "scheduler_is_back"
     QUEUE_WITHOUT_WORKER = "queue_without_worker"
     QUEUE_SERVED_AGAIN = "queue_served_again"
@@ -80,7 +82,7 @@ ENDS = frozenset(
 def job_event(job: MediaJob) -> EventType:
     """What has happened to a job that has just come into its present state."""
     if job.state == MediaJob.State.QUEUED and job.attempt:
-        return EventType.JOB_RETRY_SCHEDULED
+        return EventType.JOB_RETRY_SCHEDULED if job.error else EventType.JOB_QUEUED
     return _OF_JOBS[MediaJob.State(job.state)]
 
 

@@ -80,20 +80,20 @@ def fail(job: MediaJob, message: str, *, code: str, is_passing: bool = False, at
 
     The job's kind says when the next try is due, `at_least_s` that it is no sooner.
     """
+    failed = {"failed_count": F("failed_count") + 1, "error": message, "error_code": code}
     if not is_passing or is_last_try(job):
-        return _end(job, State.FAILED, error=message, error_code=code)
+        return _end(job, State.FAILED, **failed)
     now = clock.now()
     chance = (job.pk.int >> 8 * (job.attempt % 8)) % 256 / 256
     kind = kinds.every().get(job.task)
-    wait_s = kind.retry_in_s(job.attempt - job.lost_count, chance=chance) if kind else 0
+    wait_s = kind.retry_in_s(job.failed_count + 1, chance=chance) if kind else 0
     with transaction.atomic():
         held = _unless_cancelled(job).update(
             state=State.QUEUED,
             run_after=now + timedelta(seconds=max(at_least_s, wait_s)),
             sent_at=None,
             lease_until=None,
-            error=message,
-            error_code=code,
+            **failed,
         )
         if held:
             job.refresh_from_db()
@@ -102,8 +102,8 @@ def fail(job: MediaJob, message: str, *, code: str, is_passing: bool = False, at
 
 
 def is_last_try(job: MediaJob) -> bool:
-    """Whether a failure now is the end. Tries that ended with their worker do not count: that is for `lose`."""
-    return job.attempt - job.lost_count >= job.max_attempts
+    """Whether a failure now is the end. Tries that ended with their worker, or waited, were no failures."""
+    return job.failed_count + 1 >= job.max_attempts
 
 
 def lose(job: MediaJob) -> bool:
@@ -164,13 +164,11 @@ def end_cancelled(job: MediaJob) -> bool:
 def wait(job: MediaJob, others: Sequence[MediaJob]) -> None:
     """running -> waiting, until all `others` have ended; it is then queued again and claimed anew.
 
-    The work before the wait was no failed attempt, so it is not counted. One that was asked to stop meanwhile ends
+    One that was asked to stop meanwhile ends
     cancelled, and with it those of `others` that nobody else waits for.
     """
     with transaction.atomic():
-        held = _unless_cancelled(job).update(
-            state=State.WAITING, lease_until=None, attempt=F("attempt") - 1, sent_at=None
-        )
+        held = _unless_cancelled(job).update(state=State.WAITING, lease_until=None, sent_at=None)
         if held:
             job.needs.set(others)
             job.refresh_from_db(fields=["priority"])  # somebody may be waiting for it by now
@@ -189,8 +187,11 @@ def wake(job_ids: Sequence[UUID]) -> None:
         if job.needs.active().exists():
             continue
         waiting = MediaJob.objects.filter(pk=job.pk, state=State.WAITING)
-        if waiting.update(state=State.QUEUED, run_after=now, sent_at=now):
-            outbox.wake_after_commit([job])
+        with transaction.atomic():
+            if waiting.update(state=State.QUEUED, run_after=now, sent_at=now):
+                job.refresh_from_db()
+                tell(job, now)
+                outbox.wake_after_commit([job])
 
 
 def cancel(job: MediaJob, *, by: str = "") -> bool:

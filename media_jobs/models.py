@@ -76,6 +76,9 @@ class MediaJob(models.Model):
     finished_at = models.DateTimeField(null=True)
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
+    failed_count = models.PositiveSmallIntegerField(
+        default=0, help_text="How many tries have failed; others ended with their worker, or waited."
+    )
     lost_count = models.PositiveSmallIntegerField(default=0, help_text="How many workers went away with it.")
     lease_until = models.DateTimeField(null=True)
     worker = models.CharField(max_length=150, default="")

@@ -51,6 +51,7 @@ class JobSerializer(serializers.ModelSerializer[MediaJob]):
             "finished_at",
             "attempt",
             "max_attempts",
+            "failed_count",
             "lost_count",
             "worker",
             "is_quiet",

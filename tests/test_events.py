@@ -100,7 +100,8 @@ def test_every_move_of_a_job_has_its_event():
     }
     assert {state for state, _ in moves} == set(MediaJob.State.values)
     for (state, attempt), wanted in moves.items():
-        assert events.job_event(MediaJob(state=state, attempt=attempt)) == wanted
+        assert events.job_event(MediaJob(state=state, attempt=attempt, error="Busy.")) == wanted
+    assert events.job_event(MediaJob(state="queued", attempt=1)) == "job_queued"  # nothing went wrong
 
 
 def test_event_belongs_to_the_deed_that_is_under_way():

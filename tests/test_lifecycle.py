@@ -321,7 +321,18 @@ def test_wait_is_over_when_the_last_need_has_ended(broker):
     assert now_of(film).state == "queued"
     assert "capture" in [message.argument for message in broker.messages("capture")]
     again = take(film, worker="w3")
-    assert again.attempt == 1  # the wait was no failed attempt
+    assert (again.attempt, again.failed_count) == (2, 0)  # the wait was no failed try
+    assert not lifecycle.finish(film, {})  # whoever held it before it waited holds it no more
+
+
+def test_end_of_a_wait_is_told():
+    film, (need,) = waiting_for("a")
+    Event.objects.all().delete()
+
+    finish(need)
+
+    told = [(event.type, event.payload["state"]) for event in Event.objects.filter(payload__id=str(film.pk))]
+    assert told == [("job_queued", "queued")]
 
 
 def test_wait_for_what_has_ended_is_no_wait():

@@ -125,6 +125,22 @@ def test_worker_that_ends_in_order_gives_its_job_back_and_the_job_is_not_blamed(
     assert (now_of(job).state, now_of(job).lost_count) == ("queued", 0)
 
 
+def test_orderly_restarts_cost_no_try():
+    job, _ = record()
+    for _ in range(job.max_attempts):
+        take(job, worker="video@here")
+        recovery.hand_back("video@here")
+    for _ in range(job.max_attempts):
+        take(job, worker="video@here")
+        recovery.note_ending("video@here")
+        recovery.release("video@here")
+
+    lifecycle.fail(take(job), "Busy.", code="busy", is_passing=True)
+
+    again = now_of(job)
+    assert (again.state, again.failed_count, again.attempt) == ("queued", 1, 2 * job.max_attempts + 1)
+
+
 def test_job_that_was_to_stop_is_cancelled_where_its_worker_is_gone():
     first, second = take(record("a")[0], worker="w1"), take(record("b")[0], worker="w2")
     for job in (first, second):

@@ -89,7 +89,7 @@ def test_run_waits_for_others_and_comes_back():
     do(need, lambda running: {}, worker="w")
     do(job, work, worker="w")
 
-    assert (after(job).state, job.result, job.attempt) == ("done", {"claims": 2}, 1)
+    assert (after(job).state, job.result, job.attempt) == ("done", {"claims": 2}, 2)
 
 
 def test_progress_reaches_the_row_and_renews_the_lease():
