@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, FloatField, Q
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast
 
 from cameras.models import Camera
 from captures import ledger, versions
@@ -151,10 +153,14 @@ def reschedule_of_camera(camera: Camera, *, by: str) -> int:
 def follow_cameras() -> int:
     """Reschedules the timelapses whose camera has been moved, by whatever way. Returns how many changed."""
     by_the_sun = Schedule.objects.filter(until_at__isnull=True, timelapse__state=State.RUNNING)
-    rows = by_the_sun.exclude(document__place=None).values_list(
-        "document__place", "timelapse__camera__latitude", "timelapse__camera__longitude", "timelapse__camera"
+    latitude, longitude = (
+        Cast(KeyTextTransform(number, KeyTransform("place", "document")), FloatField()) for number in "01"
     )
-    moved = {camera for place, latitude, longitude, camera in rows if place != [latitude, longitude]}
+    rows = by_the_sun.exclude(document__place=None).annotate(latitude=latitude, longitude=longitude)
+    # Compared by the database: it is asked every few seconds, and hardly ever has a camera been moved.
+    moved = rows.exclude(
+        latitude=F("timelapse__camera__latitude"), longitude=F("timelapse__camera__longitude")
+    ).values("timelapse__camera")
     return sum(reschedule_of_camera(camera, by=audit.CLOCK) for camera in Camera.objects.filter(pk__in=moved))
 
 

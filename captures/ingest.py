@@ -32,18 +32,18 @@ def take(capture_id: int, *, worker: str) -> None:
             return
         with correlation.following(capture.correlation_id):
             try:
-                _take_seated(capture, timedelta(seconds=time.monotonic() - looked))
+                _take_seated(capture, looked)
             except BaseException:
                 # Not known: the row must have its reason now, Celery's log the trace.
                 ledger.fail(capture, "unexpected")
                 raise
 
 
-def _take_seated(capture: Capture, since_look: timedelta) -> None:
+def _take_seated(capture: Capture, looked: float) -> None:
+    """`looked` is the steady clock's time of the look, whose instant `claimed_at` is by the database's clock."""
     camera = capture.timelapse.camera
-    if capture.claimed_at is not None:
-        lateness = capture.claimed_at + since_look - capture.slot
-        capture.lateness_ms = round(lateness / timedelta(milliseconds=1))
+    lateness = _instant(capture, looked) - capture.slot
+    capture.lateness_ms = round(lateness / timedelta(milliseconds=1))
     try:
         still = connection.read_still(camera)
     except SourceError as error:
@@ -55,7 +55,7 @@ def _take_seated(capture: Capture, since_look: timedelta) -> None:
         ledger.fail(capture, "password_unreadable")
         return
     try:
-        picture = _keep(capture, still)
+        picture = _keep(capture, still, _instant(capture, looked))
     except BrokenPicture as error:
         health.note_failure(camera.pk, clock.now(), code="broken_picture", message=str(error))
         ledger.fail(capture, "broken_picture", str(error))
@@ -63,6 +63,12 @@ def _take_seated(capture: Capture, since_look: timedelta) -> None:
         ledger.fail(capture, error.code, str(error))
     else:
         _record(capture, picture)
+
+
+def _instant(capture: Capture, looked: float) -> datetime:
+    """Now, by the database's clock: this machine's own may be wrong."""
+    assert capture.claimed_at is not None  # noqa: S101 - ledger.claim has set it
+    return capture.claimed_at + timedelta(seconds=time.monotonic() - looked)
 
 
 def _record(capture: Capture, picture: StoredPicture) -> None:
@@ -78,9 +84,8 @@ def _record(capture: Capture, picture: StoredPicture) -> None:
         files.delete(picture.file)
 
 
-def _keep(capture: Capture, still: Still) -> StoredPicture:
+def _keep(capture: Capture, still: Still, taken_at: datetime) -> StoredPicture:
     """Stores the camera's own bytes where it gave some, else one encoding. Raises BrokenPicture, StorageError."""
-    taken_at = datetime.now(UTC)
     if still.encoded is not None:
         data = still.encoded
         facts = inspect_picture(data)

@@ -8,6 +8,7 @@ from io import BytesIO
 from itertools import islice
 
 import pytest
+import time_machine
 from django.db import DataError, connection, connections
 from PIL import Image
 
@@ -364,3 +365,11 @@ def test_take_keeps_no_file_where_the_row_could_not_be_written(server, settings)
     capture.refresh_from_db()
     assert (capture.state, capture.reason) == ("failed", "unexpected")
     assert everything_in(settings.MEDIA_ROOT) == []
+
+
+def test_picture_is_dated_by_the_databases_clock_where_the_machines_is_wrong(server):
+    with time_machine.travel(clock.now() + timedelta(hours=1), tick=True):
+        capture = taken(owed(server.address("/fixed.jpg"), slot=clock.now() - SECOND))
+
+        assert capture.state == "stored"
+        assert abs(capture.taken_at - clock.now()) < timedelta(minutes=1)
