@@ -11,14 +11,17 @@ from captures.ledger import words_of
 from captures.models import Capture, Gap, Schedule, Timelapse
 from captures.versions import INSTANT
 from media_jobs import clock
-from media_jobs.models import Decision
+from media_jobs.models import Decision, Pulse
 
 State = Capture.State
 NEAR = timedelta(
     seconds=60
 )  # of plans without an interval: so near to a slot that it is the one that is meant
+LIVES = timedelta(seconds=10)  # a planner whose pulse is no older
 ADVICE = {
     "scheduler_was_down": "Look at the operations page: are beat and planner running?",
+    "not_planned_in_time": "Look at the operations page: are planner and database slow?",
+    "broker_away": "Look at the operations page: does the broker answer?",
     "not_sent_in_time": "Look at the operations page: was the planner restarted?",
     "no_worker": "Start a capture worker, or more of them; the operations page shows who works.",
     "no_worker_of_the_site": "Start a capture worker in the camera's network; the operations page shows who works.",
@@ -114,11 +117,19 @@ def _without_row(timelapse: Timelapse, slot: datetime) -> Answer:
         words = f"The timelapse ended at {_day_and_clock(timelapse, end)}."
         return Answer("stopped", slot, None, "timelapse_ended", words)
     if timelapse.next_slot_at is not None and slot >= timelapse.next_slot_at:
+        if not timelapse.schedule_error and _may_still_be_planned(timelapse, slot):
+            return Answer("pending", slot, None, "", f"The picture of {at} is due just now.")
         reason = "schedule_error" if timelapse.schedule_error else "scheduler_was_down"
         words = f"The scheduler has not come to the picture of {at} yet. {timelapse.schedule_error}".strip()
         return Answer("missed", slot, None, reason, words, ADVICE.get(reason, ""))
     words = f"The picture of {at} was owed, and the ledger has no row for it."
     return Answer("unknown", slot, None, "ledger_fault", words, "Run manage.py check_ledger.")
+
+
+def _may_still_be_planned(timelapse: Timelapse, slot: datetime) -> bool:
+    """Until its grace has passed, and while the planner lives: it comes to it, be it to say that it is too late."""
+    now = clock.now()
+    return slot + timelapse.grace >= now or Pulse.objects.filter(kind="clock", at__gt=now - LIVES).exists()
 
 
 def _closed(timelapse: Timelapse, timetable: Timetable, slot: datetime | None, moment: datetime) -> Answer:

@@ -309,4 +309,6 @@ def _send_due(orders: deque[Order], now: datetime) -> int:
     ]
     if sent:
         ledger.note_sent(sent, now)
+    if refused := [order.capture_id for order in due if order.capture_id not in sent]:
+        ledger.note_refused(refused)
     return len(sent)

@@ -19,6 +19,7 @@ from media_jobs.events import EventType, emit
 
 State = Capture.State
 READ_MARGIN_S = 5
+BROKER_AWAY = "broker_away"
 # A message's end is judged by the worker's own clock, `give_up_at` by the database's in `claim`, which decides. Past
 # its end a message only takes room; until then it must not be dropped by a machine whose clock is wrong.
 CLOCKS_APART = timedelta(seconds=60)
@@ -29,6 +30,7 @@ REASONS: dict[str, str] = {
     "not_planned_in_time": "The scheduler was at work, and came to this timelapse too late.",
     "schedule_error": "The schedule could not be calculated; the timelapse says why.",
     "not_sent_in_time": "The scheduler stopped between planning and sending this picture.",
+    BROKER_AWAY: "The broker was away, so that no worker could be told.",
     "no_worker": "No capture worker took it in time. Is one running, and is it fast enough?",
     "no_worker_of_the_site": "No capture worker of the camera's site took it in time. Is one running there?",
     "worker_lost": "The worker that was taking it went away.",
@@ -118,7 +120,14 @@ def turn_away(capture_id: int) -> None:
 
 def note_sent(capture_ids: list[int], now: datetime) -> None:
     """Not for what was turned away, perhaps since it was sent: that is sent each second until somebody claims it."""
-    Capture.objects.filter(pk__in=capture_ids, reason="").update(sent_at=now.astimezone(UTC))
+    rows = Capture.objects.filter(pk__in=capture_ids, reason__in=["", BROKER_AWAY])
+    rows.update(sent_at=now.astimezone(UTC), reason="")
+
+
+def note_refused(capture_ids: list[int]) -> None:
+    """The broker took no message: a note for the sweep, should their grace pass so."""
+    rows = Capture.objects.owed().filter(pk__in=capture_ids, lease_until__isnull=True, reason="")
+    rows.update(reason=BROKER_AWAY)
 
 
 def claim(capture: Capture, *, worker: str) -> bool:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from captures.models import Capture, Gap, Schedule, Timelapse
 from captures.versions import LOOK, next_slot
 from media_jobs import audit
+from media_jobs.events import EventType, emit
 
 BATCH = 100
 # What somebody tried stays: if it is the new time that is wrong, this was the past.
@@ -25,7 +26,8 @@ UNTRIED = Q(state=Capture.State.OWED, lease_until__isnull=True) | Q(
 def take_back_future(now: datetime) -> int:
     """Every running timelapse owes its slots from `now` on anew. Returns how many timelapses were ahead.
 
-    What was tried under slots that are still to come, above all pictures, stays what it is.
+    What was tried under slots that are still to come, above all pictures, stays what it is; those slots are taken, and
+    the event says until when.
     """
     ahead = Timelapse.objects.running().filter(next_slot_at__gt=now).order_by("pk")
     taken, last = 0, 0
@@ -49,8 +51,18 @@ def _take_back(timelapse_id: int, now: datetime) -> bool:
     count, _ = future.filter(UNTRIED).delete()
     Gap.objects.filter(timelapse=timelapse, from_at__gte=slot or now).delete()
     Gap.objects.filter(timelapse=timelapse, until_at__gt=slot or now).update(until_at=slot or now)
-    facts = {"from": now.isoformat(), "until": str(timelapse.next_slot_at), "slots": count}
+    kept = future.order_by("slot").values_list("slot", flat=True)
+    facts = {
+        "timelapse": timelapse.pk,
+        "from": now.isoformat(),
+        "until": timelapse.next_slot_at.isoformat() if timelapse.next_slot_at else None,
+        "slots": count,
+        # These were tried, most of them are pictures, and no slot is taken twice: no new ones come until then.
+        "kept": len(kept),
+        "taken_until": kept[len(kept) - 1].isoformat() if kept else None,
+    }
     audit.note("clock_set_back", topic=timelapse.topic, by=audit.CLOCK, facts=facts, now=now)
+    emit(EventType.CLOCK_SET_BACK, timelapse.topic, facts, now=now)
     timelapse.next_slot_at = slot
     timelapse.save(update_fields=["next_slot_at"])
     return True

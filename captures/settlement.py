@@ -10,7 +10,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
-from captures.ledger import names_of, note_sent, send, words_of
+from captures.ledger import BROKER_AWAY, names_of, note_refused, note_sent, send, words_of
 from captures.models import NOT_CALCULATED, RULE_LENGTH, Capture, CaptureQuerySet, Gap
 from media_jobs import clock
 from media_jobs.events import EventType, emit
@@ -30,6 +30,7 @@ def sweep(now: datetime) -> tuple[int, int]:
     untried = late.filter(lease_until__isnull=True)
     given_up = (
         _give_up(untried.filter(reason="camera_busy"), State.MISSED, "camera_busy", now)
+        + _give_up(untried.filter(reason=BROKER_AWAY), State.MISSED, BROKER_AWAY, now)
         + _give_up(untried.filter(sent_at__isnull=True), State.MISSED, "not_sent_in_time", now)
         + _give_up(untried.filter(OF_A_SITE), State.MISSED, "no_worker_of_the_site", now)
         + _give_up(untried, State.MISSED, "no_worker", now)
@@ -38,14 +39,11 @@ def sweep(now: datetime) -> tuple[int, int]:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
     lost = Q(sent_at__isnull=True) | Q(sent_at__lt=now - RESEND_AFTER)
     rows = Capture.objects.owed().filter(free, lost, slot__lte=now, give_up_at__gte=now)
-    resent = [
-        pk
-        for pk, give_up_at, site in rows.order_by("slot").values_list(
-            "pk", "give_up_at", "timelapse__camera__site__slug"
-        )[:1000]
-        if send(pk, give_up_at, site=site)
-    ]
+    found = rows.order_by("slot").values_list("pk", "give_up_at", "timelapse__camera__site__slug")[:1000]
+    is_sent = {pk: send(pk, give_up_at, site=site) for pk, give_up_at, site in found}
+    resent = [pk for pk in is_sent if is_sent[pk]]
     note_sent(resent, now)
+    note_refused([pk for pk in is_sent if not is_sent[pk]])
     return given_up, len(resent)
 
 

@@ -98,7 +98,7 @@ def test_the_end_of_a_beat_leaves_no_gap_of_more_than_two_seconds(stack, survive
         unplanned = [
             row["slot"]
             for row in captures(stack, timelapse)
-            if row["reason"] in ("scheduler_was_down", "not_sent_in_time")
+            if row["reason"] in ("scheduler_was_down", "not_planned_in_time", "not_sent_in_time")
         ]
         stretches = [
             len(list(group))

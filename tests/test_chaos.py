@@ -6,6 +6,7 @@ import pytest
 
 from tests.chaos.kills import SETTINGS as OF_THE_COURSE
 from tests.chaos.kills import VICTIMS, Course, harm
+from tests.chaos.outages import LATE
 from tests.chaos.verdict import promised, taken_twice
 from tests.stack import is_ready, running_stack, wait_for
 from timelapser.queues import POOLS
@@ -13,7 +14,7 @@ from timelapser.queues import POOLS
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 KILLS = 20
-REASONS = {"scheduler_was_down", "not_sent_in_time", "no_worker", "worker_lost", "camera_busy", "unexpected"}
+REASONS = LATE | {"scheduler_was_down", "broker_away", "worker_lost", "unexpected"}
 
 
 @pytest.fixture(scope="module")

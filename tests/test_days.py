@@ -7,10 +7,11 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from captures import campaign, coverage, days, settlement
+from captures import campaign, coverage, days, dispatch, settlement
 from captures.intervalometer import every
 from captures.models import Capture, Gap, Timelapse
 from media_jobs import clock
+from media_jobs.models import Pulse
 from tests.campaigns import past, running
 from tests.factories import make_stored_capture, make_timelapse
 
@@ -269,3 +270,35 @@ def test_calendar_of_a_month_of_seconds_is_counted_by_the_database(django_assert
         found = days.calendar(timelapse, date(2026, 5, 1), date(2026, 5, 31))
 
     assert Counter(day.stored for day in found) == {0: 30, 3600: 1}
+
+
+def test_why_of_a_slot_that_the_planner_has_not_come_to_yet():
+    timelapse = running(interval_s=60)
+    now = clock.now()
+    timetable = timelapse.schedules.get().timetable
+    slot = timetable.newest(now - HOUR, now, 1)[0]
+    timelapse.schedules.update(from_at=now - HOUR)
+    Timelapse.objects.filter(pk=timelapse.pk).update(
+        next_slot_at=slot - 10 * timetable.plan.shortest_interval
+    )
+    timelapse.refresh_from_db()
+    long_ago = slot - 5 * timetable.plan.shortest_interval
+
+    silent = days.why(timelapse, long_ago)
+    Pulse.objects.create(name=dispatch.PULSE, kind="clock", at=now)
+    alive = days.why(timelapse, long_ago)
+
+    assert (silent.kind, silent.code) == ("missed", "scheduler_was_down")
+    assert (alive.kind, alive.code) == ("pending", "")
+
+
+def test_why_of_a_slot_within_its_grace_waits():
+    timelapse = running(interval_s=60)
+    now = clock.now()
+    schedule = timelapse.schedules.get()
+    document = schedule.document | {"anchors": [(now - timedelta(seconds=1)).isoformat()]}
+    timelapse.schedules.update(from_at=now - HOUR, document=document)
+    Timelapse.objects.filter(pk=timelapse.pk).update(next_slot_at=now - timedelta(seconds=1))
+    timelapse.refresh_from_db()
+
+    assert days.why(timelapse, now - timedelta(seconds=1)).kind == "pending"

@@ -7,9 +7,10 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models import F
 
-from captures import campaign, days, dispatch, settlement
+from captures import campaign, days, dispatch, ledger, settlement
 from captures.coverage import coverage
 from captures.models import Capture, Gap, Schedule, Timelapse
+from celery_app import app
 from media_jobs import clock
 from media_jobs.models import Decision, Event, Pulse
 from tests.campaigns import faults, plan_until, running, slots_of
@@ -59,9 +60,10 @@ def test_claim_gives_each_slot_its_grace():
 
 @pytest.mark.django_db(transaction=True)
 def test_claims_at_once_double_nothing_and_leave_nothing_out():
-    for _ in range(8):
-        running(interval_s=1)
-    now = clock.now()
+    timelapses = [running(interval_s=1) for _ in range(8)]
+    now = (
+        min(timelapse.next_slot_at for timelapse in timelapses) - SECOND / 10
+    )  # however slow this machine is
     gate = threading.Barrier(4)
 
     def tick():
@@ -80,7 +82,7 @@ def test_claims_at_once_double_nothing_and_leave_nothing_out():
 
     for timelapse in Timelapse.objects.all():
         slots = slots_of(timelapse)
-        assert len(slots) in (8, 9, 10)
+        assert len(slots) >= 8
         assert {b - a for a, b in itertools.pairwise(slots)} == {SECOND}
         assert faults(timelapse) == []
     assert not Gap.objects.exists()
@@ -519,3 +521,29 @@ def test_account_gives_the_sweep_its_turn(monkeypatch):
     monkeypatch.setattr(settlement, "WORK_FOR_S", 0.001)
 
     assert 0 < settlement.account(batch=100) <= 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_broker_that_was_away_is_blamed_for_what_nobody_could_be_told_of(monkeypatch, tmp_path):
+    timelapse = running(interval_s=600)
+    now = clock.now()
+    lost = make_capture(timelapse=timelapse, slot=now - SECOND, give_up_at=now + timedelta(minutes=1))
+    told = make_capture(timelapse=timelapse, slot=now - 2 * SECOND, give_up_at=now + timedelta(minutes=1))
+
+    with monkeypatch.context() as away:
+        for name in ("broker_write_url", "broker_url"):
+            away.setattr(app.conf, name, f"redis+socket://{tmp_path}/nobody.sock")
+        assert dispatch.plan() == 0
+        assert settlement.sweep(clock.now()) == (0, 0)
+    ledger.note_sent([told.pk], now)
+    settlement.sweep(now + timedelta(minutes=2))
+
+    lost.refresh_from_db()
+    told.refresh_from_db()
+    assert (lost.state, lost.reason, told.state, told.reason) == (
+        "missed",
+        "broker_away",
+        "missed",
+        "no_worker",
+    )
+    assert lost.detail == ledger.words_of("broker_away")

@@ -30,7 +30,7 @@ SLOTS = 60
 # neighbour who takes the machine away for half a second costs a slot, so this test asks for half of them, and that
 # nothing but lateness cost the others. How late it is on a machine of one's own is bench/lateness.py's to say.
 FEWEST_STORED = SLOTS // 2
-LATE = {"scheduler_was_down", "not_sent_in_time", "no_worker", "camera_busy"}
+LATE = {"scheduler_was_down", "not_planned_in_time", "not_sent_in_time", "no_worker", "camera_busy"}
 ACTIVE = ("queued", "running", "waiting")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chaos.outages import OUTAGES, end_all, look_back, pass_through
+from tests.chaos.outages import LATE, OUTAGES, end_all, look_back, pass_through
 from tests.chaos.rooms import Room, RoomRefused
 from tests.chaos.verdict import judge
 from tests.evidence import unfinished_files
@@ -93,7 +93,12 @@ def test_every_second_around_the_outage_has_one_row_and_a_reason(seen):
 
 
 def test_reasons_blame_what_failed(seen):
-    assert set(seen.reasons) <= seen.outage.reasons
+    assert set(seen.reasons) <= seen.outage.reasons | LATE
+
+
+@pytest.mark.parametrize("name", ["broker unreachable", "database unreachable"])
+def test_seconds_in_which_nothing_was_planned_are_said_to_be_so(passed, name):
+    assert passed.seen[name].reasons["scheduler_was_down"] + passed.seen[name].reasons["broker_away"] > 0
 
 
 def test_disk_that_was_full_is_named(passed):

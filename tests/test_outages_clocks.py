@@ -86,6 +86,7 @@ def test_machine_whose_clock_is_wrong_for_a_while_goes_on_by_itself(clocks, seco
     )
     assert {row["reason"] for row in rows if row["state"] == "missed"} <= {
         "scheduler_was_down",
+        "not_planned_in_time",
         "not_sent_in_time",
         "no_worker",
     }

@@ -7,7 +7,7 @@ import pytest
 from captures import dispatch
 from captures.models import Capture, Gap
 from media_jobs import clock, lifecycle, setback
-from media_jobs.models import Pulse
+from media_jobs.models import Decision, Event, Pulse
 from tests.campaigns import running
 from tests.factories import make_capture, make_job, make_stored_capture, make_video
 from videos import automation
@@ -91,3 +91,16 @@ def test_film_that_was_asked_for_in_the_future_is_asked_for_now(broker):
     make_video(timelapse=timelapse, follows=True, throttle_s=600, asked_at=now + HOUR)
 
     assert automation.follow(now) == 1
+
+
+def test_slots_that_were_tried_are_taken_and_it_is_said_until_when(ahead):
+    timelapse, _ = ahead
+    picture = timelapse.captures.get(state="stored")
+
+    dispatch.plan()
+
+    for told in (
+        Event.objects.get(type="clock_set_back").payload,
+        Decision.objects.get(action="clock_set_back").facts,
+    ):
+        assert (told["slots"], told["kept"], told["taken_until"]) == (1, 1, picture.slot.isoformat())

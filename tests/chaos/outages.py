@@ -21,17 +21,20 @@ from tests.stack import Stack, descendants, wait_for
 from timelapser.queues import POOLS
 
 BACK_WITHIN_S = 60.0
-# The clock, its broker and its workers may be blamed for a picture that is not there; a camera that is well never.
-OF_THE_CLOCK = frozenset({"scheduler_was_down", "not_sent_in_time", "no_worker", "camera_busy"})
+# What a loaded machine's second may cost whatever else fails; a camera that is well is never blamed.
+LATE = frozenset({"not_planned_in_time", "not_sent_in_time", "no_worker", "camera_busy"})
+NOTHING_PLANNED = frozenset({"scheduler_was_down"})
+OF_THE_BROKER = NOTHING_PLANNED | {"broker_away"}
+OF_THE_DATABASE = NOTHING_PLANNED | {"worker_lost"}
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """`begin` lasts as long as its block; `reasons` are what pictures may be missing for."""
+    """`begin` lasts as long as its block; `reasons` are what pictures may be missing for, besides LATE."""
 
     name: str
     begin: Callable[[Stack], AbstractContextManager[None]]
-    reasons: frozenset[str] = OF_THE_CLOCK
+    reasons: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -213,19 +216,13 @@ def _is_python(pid: int) -> bool:
 # The disk comes last, for what met it full waits a minute; memory first, for a film must be in the making.
 OUTAGES: tuple[Outage, ...] = (
     Outage("worker out of memory", out_of_memory),
-    Outage("broker emptied", broker_emptied),
-    Outage("broker restarted", lambda stack: restarted(stack, "broker")),
-    Outage("broker frozen", lambda stack: stack.frozen("broker")),
-    Outage("broker unreachable", lambda stack: stack.down("broker")),
-    Outage("database restarted", database_restarted, OF_THE_CLOCK | {"worker_lost", "unexpected"}),
-    Outage("database frozen", lambda stack: stack.frozen("database"), OF_THE_CLOCK | {"worker_lost"}),
-    Outage(
-        "database unreachable",
-        lambda stack: stack.down("database"),
-        OF_THE_CLOCK | {"worker_lost", "unexpected"},
-    ),
-    Outage(
-        "workers started meanwhile", workers_started_meanwhile, OF_THE_CLOCK | {"worker_lost", "unexpected"}
-    ),
-    Outage("disk full", disk_full, OF_THE_CLOCK | {"disk_full"}),
+    Outage("broker emptied", broker_emptied, NOTHING_PLANNED),
+    Outage("broker restarted", lambda stack: restarted(stack, "broker"), OF_THE_BROKER),
+    Outage("broker frozen", lambda stack: stack.frozen("broker"), OF_THE_BROKER),
+    Outage("broker unreachable", lambda stack: stack.down("broker"), OF_THE_BROKER),
+    Outage("database restarted", database_restarted, OF_THE_DATABASE | {"unexpected"}),
+    Outage("database frozen", lambda stack: stack.frozen("database"), OF_THE_DATABASE),
+    Outage("database unreachable", lambda stack: stack.down("database"), OF_THE_DATABASE | {"unexpected"}),
+    Outage("workers started meanwhile", workers_started_meanwhile, OF_THE_DATABASE | {"unexpected"}),
+    Outage("disk full", disk_full, frozenset({"disk_full"})),
 )
