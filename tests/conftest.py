@@ -5,7 +5,7 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
-from media_jobs import events
+from media_jobs import clock, events
 from media_jobs.models import Event
 from media_jobs.tail import Tail
 from tests import broker as real_broker
@@ -33,6 +33,12 @@ def _own_folder(settings, tmp_path):
 def _own_place_among_the_events(monkeypatch):
     """What other tests have rolled back is no gap in this one's events."""
     monkeypatch.setattr(events, "_tail", Tail(Event.objects.only("id")))
+
+
+@pytest.fixture(autouse=True)
+def _own_time(monkeypatch):
+    """A clock that another test has moved is carried on by nobody."""
+    monkeypatch.setattr(clock, "_measured", None)
 
 
 @pytest.fixture
