@@ -59,7 +59,6 @@ class EventType(StrEnum):
     VIDEO_CANCELLED = "video_cancelled"
     SCHEDULER_WAS_DOWN = "scheduler_was_down"
     CLOCK_SET_BACK = "clock_set_back"
-    CLOCK_SET_BACK = "clock_set_back"
     SCHEDULER_IS_BACK = "scheduler_is_back"
     QUEUE_WITHOUT_WORKER = "queue_without_worker"
     QUEUE_SERVED_AGAIN = "queue_served_again"
