@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from media_jobs import files
 from media_jobs.models import Decision, Event, MediaJob, Pulse
@@ -15,6 +16,7 @@ PREVIEWS = "previews"
 KEEP_PREVIEWS = timedelta(days=1)
 KEEP_QUIET = timedelta(hours=1)
 KEEP_PULSES = timedelta(days=1)
+BATCH = 1000
 KEEP_MAKING = timedelta(days=1)  # nothing is in the making for so long
 
 
@@ -25,8 +27,8 @@ def prune(now: datetime) -> None:
     old = Event.objects.filter(created_at__lt=now - timedelta(hours=settings.KEEP_EVENTS_HOURS))
     newest_old = old.order_by("-id").values_list("id", flat=True).first()
     if newest_old is not None:
-        Event.objects.filter(id__lte=newest_old).delete()
-    Decision.objects.filter(at__lt=now - timedelta(days=settings.KEEP_AUDIT_DAYS)).delete()
+        forget(Event.objects.filter(id__lte=newest_old))
+    forget(Decision.objects.filter(at__lt=now - timedelta(days=settings.KEEP_AUDIT_DAYS)))
     Pulse.objects.filter(kind="worker", at__lt=now - KEEP_PULSES).delete()
     for name in files.names_in(PREVIEWS):
         path = f"{PREVIEWS}/{name}"
@@ -34,16 +36,17 @@ def prune(now: datetime) -> None:
             default_storage.delete(path)
 
 
-def prune_jobs(before: datetime, *, quiet_before: datetime, batch: int = 1000) -> int:
-    """Forgets jobs that ended before `before`, quiet ones that went well before `quiet_before`. Returns how many.
-
-    In batches, so that nobody waits for a long transaction.
-    """
+def prune_jobs(before: datetime, *, quiet_before: datetime, batch: int | None = None) -> int:
+    """Forgets jobs that ended before `before`, quiet ones that went well before `quiet_before`. Returns how many."""
     went_well = Q(is_quiet=True, state=MediaJob.State.DONE, finished_at__lt=quiet_before)
-    old = MediaJob.objects.ended().filter(Q(finished_at__lt=before) | went_well).values_list("pk", flat=True)
-    forgotten = 0
-    while doomed := list(old[:batch]):
-        MediaJob.objects.filter(pk__in=doomed).delete()
+    return forget(MediaJob.objects.ended().filter(Q(finished_at__lt=before) | went_well), batch=batch)
+
+
+def forget(rows: QuerySet[Any], *, batch: int | None = None) -> int:
+    """Deletes `rows` in batches, events oldest first, so that nobody waits for a long transaction. Returns how many."""
+    model, forgotten = rows.model, 0
+    while doomed := list(rows.order_by("pk").values_list("pk", flat=True)[: batch or BATCH]):
+        model.objects.filter(pk__in=doomed).delete()
         forgotten += len(doomed)
     return forgotten
 

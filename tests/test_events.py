@@ -2,11 +2,12 @@ import os
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from media_jobs import clock, correlation, events, files, housekeeping
 from media_jobs.events import EventType, emit
-from media_jobs.models import Event, MediaJob, Pulse
+from media_jobs.models import Decision, Event, MediaJob, Pulse
 from tests.factories import make_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,3 +140,18 @@ def test_prune_forgets_old_events_pulses_and_previews(settings, tmp_path):
     assert Event.objects.order_by("id").first().pk == new.pk
     assert set(Pulse.objects.values_list("name", flat=True)) == {"here", "captures.plan"}
     assert [path.name for path in (settings.MEDIA_ROOT / "previews").iterdir()] == ["new.jpg"]
+
+
+def test_old_events_and_decisions_are_forgotten_in_batches(settings, monkeypatch):
+    long_ago = clock.now() - timedelta(days=settings.KEEP_AUDIT_DAYS + 1)
+    Event.objects.bulk_create(Event(topic="camera.1", type="x", created_at=long_ago) for _ in range(5))
+    Decision.objects.bulk_create(Decision(topic="camera.1", action="x", at=long_ago) for _ in range(5))
+    monkeypatch.setattr(housekeeping, "BATCH", 2)
+
+    with CaptureQueriesContext(connection) as seen:
+        housekeeping.prune(clock.now())
+
+    texts = [query["sql"] for query in seen]
+    for model in (Event, Decision):
+        deletes = [sql for sql in texts if sql.startswith("DELETE") and f'"{model._meta.db_table}"' in sql]
+        assert (len(deletes), model.objects.count()) == (3, 0)
