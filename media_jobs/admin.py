@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from media_jobs import clock, lifecycle
+from media_jobs.exceptions import NotRepeatable
 from media_jobs.models import Decision, Event, MediaJob, Pulse, Run
 from media_jobs.workers import ALIVE_FOR
 
@@ -99,10 +100,12 @@ class MediaJobAdmin(EvidenceAdmin):
     @admin.action(description="Do again", permissions=["operate"])
     def retry(self, request: HttpRequest, jobs: QuerySet[MediaJob]) -> None:
         refused = [f"“{job.title}” has not ended yet." for job in jobs if job.is_active]
-        ended = [job for job in jobs if not job.is_active]
-        for job in ended:
-            lifecycle.retry(job, by=request.user.get_username())
-        tell(self, request, len(ended), "Asked for again", refused)
+        for job in [job for job in jobs if not job.is_active]:
+            try:
+                lifecycle.retry(job, by=request.user.get_username())
+            except NotRepeatable as error:
+                refused.append(f"“{job.title}”: {error}")
+        tell(self, request, len(jobs) - len(refused), "Asked for again", refused)
 
 
 @admin.register(Event)

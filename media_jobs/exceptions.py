@@ -5,6 +5,7 @@ JobError
 ├── WorkCancelled       somebody asked for it to stop
 ├── WaitForOthers       to be claimed again once other jobs have ended
 ├── UnknownKind         recorded by a release that knows more kinds of work
+├── NotRepeatable       an ended job that cannot be asked for once more
 ├── TooManyWaiting      not let in: enough of its kind wait already
 └── StorageError        what a disk answers
     ├── StorageFull
@@ -58,6 +59,12 @@ class UnknownKind(JobError):
     """A job of a kind that this release does not know."""
 
     code = "unknown_kind"
+
+
+class NotRepeatable(JobError):
+    """It went well: there is nothing to try again."""
+
+    code = "not_repeatable"
 
 
 class TooManyWaiting(JobError):

@@ -12,9 +12,11 @@ from django.utils.module_loading import autodiscover_modules
 from media_jobs.exceptions import UnknownKind
 
 if TYPE_CHECKING:
+    from media_jobs.models import MediaJob
     from media_jobs.tracked import Running
 
 Work = Callable[["Running"], dict[str, Any]]
+Again = Callable[["MediaJob", str], "MediaJob"]
 JITTER = 0.25  # those that failed together do not come back together
 
 _kinds: dict[str, Kind] = {}
@@ -25,7 +27,8 @@ class Kind:
     """One kind of work, and what is promised about it.
 
     `retries_s`: seconds until each further try after a failure that may pass. `limit_s`: longer than that nobody
-    believes a worker that it still works at one. `is_part`: it belongs to a job that was let in already.
+    believes a worker that it still works at one. `is_part`: it belongs to a job that was let in already. `again` asks
+    for an ended job once more, for the person named, where more than the job belongs to the wish; raises NotRepeatable.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Kind:
     retries_s: tuple[int, ...]
     limit_s: float
     is_part: bool
+    again: Again | None = None
 
     @property
     def max_attempts(self) -> int:
@@ -45,12 +49,17 @@ class Kind:
 
 
 def kind(
-    name: str, *, retries_s: tuple[int, ...] = (), limit_s: float, is_part: bool = False
+    name: str,
+    *,
+    retries_s: tuple[int, ...] = (),
+    limit_s: float,
+    is_part: bool = False,
+    again: Again | None = None,
 ) -> Callable[[Work], Work]:
     """Makes the decorated function the work of the jobs of this name."""
 
     def register(work: Work) -> Work:
-        _kinds[name] = Kind(name, work, retries_s, limit_s, is_part)
+        _kinds[name] = Kind(name, work, retries_s, limit_s, is_part, again)
         return work
 
     return register

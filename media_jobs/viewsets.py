@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from media_jobs import events, lifecycle, roles
+from media_jobs.exceptions import NotRepeatable
 from media_jobs.filters import JobFilter
 from media_jobs.models import MediaJob
 from media_jobs.serializers import EventQuerySerializer, EventsSerializer, JobSerializer
@@ -65,7 +66,11 @@ class JobViewSet(mixins.RetrieveModelMixin, mixins.ListModelMixin, GenericViewSe
         job = self.get_object()
         if job.is_active:
             raise Conflict("This job has not ended yet.", "job_active")
-        return job_response(lifecycle.retry(job, by=request.user.get_username()), request)
+        try:
+            again = lifecycle.retry(job, by=request.user.get_username())
+        except NotRepeatable as error:
+            raise Conflict(str(error), error.code) from error
+        return job_response(again, request)
 
 
 class EventsView(APIView):

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 
 from media_jobs import clock, correlation, kinds, limits, outbox, statements
 from media_jobs.events import announce_after_commit, drafted, emit, job_event, job_payload
+from media_jobs.exceptions import NotRepeatable
 from media_jobs.models import MediaJob
 from media_jobs.turns import Turns
 
@@ -180,7 +181,12 @@ def parked(task: str, keys: Collection[str]) -> dict[str, MediaJob]:
 
 
 def retry(job: MediaJob, *, by: str) -> MediaJob:
-    """The same wish once more, by a person; the ended job stays as it is. Raises TooManyWaiting."""
+    """The same wish once more, by a person; the ended job stays as it is. Raises NotRepeatable, TooManyWaiting."""
+    if job.state == State.DONE:
+        raise NotRepeatable
+    kind = kinds.of(job.task)
+    if kind.again is not None:
+        return kind.again(job, by)
     again, _ = record(
         job.task,
         key=job.key,

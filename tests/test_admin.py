@@ -459,7 +459,10 @@ def test_actions_on_jobs_cancel_and_do_again(browser):
 
     act(browser, MediaJob, "cancel", waiting)
     act(browser, MediaJob, "retry", failed)
+    done = make_job(state="done")
+    act(browser, MediaJob, "retry", done)
 
+    assert MediaJob.objects.filter(key=done.key).count() == 1
     waiting.refresh_from_db()
     assert waiting.state == "cancelled"
     assert MediaJob.objects.filter(key=failed.key).exclude(pk=failed.pk).get().state == "queued"

@@ -361,6 +361,8 @@ def test_jobs_are_cancelled_and_done_again(client):
     assert (again["state"], again["requested_by"], again["id"] != str(failed.pk)) == ("queued", "ada", True)
     assert post(client, f"jobs/{waiting.pk}/cancel/", expect=409)["code"] == "job_ended"
     assert post(client, f"jobs/{again['id']}/retry/", expect=409)["code"] == "job_active"
+    done = make_job(state="done")
+    assert post(client, f"jobs/{done.pk}/retry/", expect=409)["code"] == "not_repeatable"
 
 
 def test_jobs_are_narrowed(client):

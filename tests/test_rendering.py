@@ -13,7 +13,8 @@ from django.db import connection, connections
 from captures import campaign
 from captures.models import Capture
 from media_jobs import clock, files, lifecycle, recovery
-from media_jobs.models import Event, MediaJob
+from media_jobs.exceptions import NotRepeatable
+from media_jobs.models import Decision, Event, MediaJob
 from media_jobs.tracked import Running
 from tests.factories import make_recipe, make_stored_capture, make_video
 from tests.films import captures_of, film_of, numbers_in, photographed, render
@@ -611,7 +612,7 @@ def test_a_worker_with_another_encoder_leaves_the_segment_to_those_that_fit(brok
 
 
 def test_film_of_a_part_that_was_parked_fails_and_is_not_asked_for_again(broker):
-    video = film_of(photographed(3))
+    video = film_of(photographed(1))
     job, _ = rendering.request(video, by="otto")
     do(job, assembly.render)
     part = segment_jobs().get()
@@ -643,7 +644,7 @@ def test_film_whose_own_job_was_parked_is_failed_with_its_words():
 
 
 def test_segment_of_a_timelapse_that_went_meanwhile_leaves_no_file(settings):
-    timelapse = photographed(3)
+    timelapse = photographed(1)
     job, _ = rendering.request(film_of(timelapse), by="otto")
     do(job, assembly.render)
     part = segment_jobs().get()
@@ -655,3 +656,32 @@ def test_segment_of_a_timelapse_that_went_meanwhile_leaves_no_file(settings):
     part.refresh_from_db()
     assert part.state == "cancelled"
     assert not [name for name in everything_in(settings.MEDIA_ROOT) if "/segments/" in name]
+
+
+def test_person_who_tries_a_failed_render_again_asks_for_the_film():
+    video = film_of(photographed(3))
+    job, _ = rendering.request(video, by="otto")
+    MediaJob.objects.filter(pk=job.pk).update(state="failed")
+    rendering.note_failure(video, "No.")
+
+    again = lifecycle.retry(MediaJob.objects.get(pk=job.pk), by="ada")
+
+    video.refresh_from_db()
+    assert (again.state, again.requested_by, video.state, video.error) == (
+        "queued",
+        "ada",
+        State.RENDERING,
+        "",
+    )
+    asked = Decision.objects.filter(action="video_requested").order_by("pk")
+    assert list(asked.values_list("by", flat=True)) == ["otto", "ada"]
+
+
+def test_render_of_a_film_that_is_gone_is_not_tried_again():
+    video = film_of(photographed(3))
+    job, _ = rendering.request(video, by="otto")
+    MediaJob.objects.filter(pk=job.pk).update(state="failed")
+    video.delete()
+
+    with pytest.raises(NotRepeatable):
+        lifecycle.retry(MediaJob.objects.get(pk=job.pk), by="ada")

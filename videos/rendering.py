@@ -7,6 +7,7 @@ from django.db import transaction
 from captures.models import Timelapse
 from media_jobs import audit, clock, files, lifecycle
 from media_jobs.events import EventType, emit
+from media_jobs.exceptions import NotRepeatable
 from media_jobs.models import MediaJob
 from videos import revisions, selection
 from videos.exceptions import FilmInUse, TooFewPictures
@@ -54,6 +55,17 @@ def follow(video: Video) -> bool:
     """Asks for the new end of a film that follows its timelapse; whether nobody was at it. Raises TooFewPictures."""
     rule = "it follows its timelapse, which has new pictures"
     return request(video, by=audit.CLOCK, priority=MediaJob.Priority.MEDIUM, rule=rule)[1]
+
+
+def request_again(job: MediaJob, by: str) -> MediaJob:
+    """What a person wants who asks for an ended render once more: the film. Raises NotRepeatable."""
+    video = Video.objects.filter(pk=job.args["video"]).first()
+    if video is None:
+        raise NotRepeatable("The film is gone.")
+    try:
+        return request(video, by=by)[0]
+    except TooFewPictures as error:
+        raise NotRepeatable(str(error)) from error
 
 
 def is_given_up(video: Video) -> bool:

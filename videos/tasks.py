@@ -24,7 +24,7 @@ def follow() -> runs.Result:
     return {"asked": automation.follow(clock.now())}
 
 
-@kind("videos.render", retries_s=(10, 20, 40, 80), limit_s=LIMIT_S)
+@kind("videos.render", retries_s=(10, 20, 40, 80), limit_s=LIMIT_S, again=rendering.request_again)
 def render(running: Running) -> dict[str, Any]:
     from videos import assembly  # slow import: the encoder, for the video pool only
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from cameras import sites
 from media_jobs import clock, lifecycle, limits, queue_state, workers
+from media_jobs.exceptions import NotRepeatable
 from media_jobs.models import MediaJob, Pulse
 from media_jobs.roles import CONFIGURE, OPERATE, SEE
 from timelapser import entries
@@ -70,7 +71,10 @@ def retry(request: HttpRequest, pk: UUID) -> HttpResponse:
     back_to = reverse("operations")
     if job.is_active or job.state not in TROUBLE:
         return answer(request, "Only what has failed can be tried again.", back_to, is_error=True)
-    lifecycle.retry(job, by=request.user.get_username())
+    try:
+        lifecycle.retry(job, by=request.user.get_username())
+    except NotRepeatable as error:
+        return answer(request, str(error), back_to, is_error=True)
     return answer(request, f"“{job.title}” is tried again.", back_to)
 
 
