@@ -29,10 +29,14 @@ class Coverage:
     reasons: dict[str, int] = field(default_factory=dict)
 
     @property
+    def wanted(self) -> int:
+        """What was wanted by now: neither pending nor skipped on purpose."""
+        return self.stored + self.failed + self.missed
+
+    @property
     def ratio(self) -> float:
-        """Stored of what was to be had by now, in [0, 1]; 1 where nothing was owed."""
-        settled = self.owed_total - self.pending
-        return self.stored / settled if settled else 1.0
+        """Stored of what was wanted by now, in [0, 1]; 1 where nothing was."""
+        return self.stored / self.wanted if self.wanted else 1.0
 
 
 def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:

@@ -41,12 +41,14 @@ class Day:
     top_reason: str
 
     @property
+    def wanted(self) -> int:
+        """What was wanted by now: neither pending nor skipped on purpose."""
+        return self.stored + self.failed + self.missed
+
+    @property
     def ratio(self) -> float | None:
-        """Stored of what was to be had by now, in [0, 1]; None where nothing was owed."""
-        if not self.owed:
-            return None
-        settled = self.owed - self.pending
-        return self.stored / settled if settled else 1.0
+        """Stored of what was wanted by now, in [0, 1]; None where nothing was."""
+        return self.stored / self.wanted if self.wanted else None
 
 
 @dataclass(frozen=True, slots=True)

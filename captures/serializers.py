@@ -270,7 +270,7 @@ class CoverageSerializer(serializers.Serializer[Any]):
     missed = serializers.IntegerField()
     skipped = serializers.IntegerField()
     pending = serializers.IntegerField()
-    ratio = serializers.FloatField(help_text="Stored of what was to be had by now, from 0 to 1.")
+    ratio = serializers.FloatField(help_text="Stored of what was wanted by now (stored, failed, missed), from 0 to 1; 1 where nothing was.")
     reasons = serializers.SerializerMethodField(help_text="Why pictures are missing, the commonest first.")
 
     @extend_schema_field(ReasonSerializer(many=True))

@@ -69,6 +69,7 @@ def cell_of(kept, day):
         (["stored"] * 8 + ["missed"] * 2, "some"),
         (["failed"] * 3, "none"),
         (["skipped"] * 3, "skipped"),
+        (["stored"] * 2 + ["skipped"] * 8, "whole"),
         ([], "nothing"),
     ],
 )
@@ -154,9 +155,18 @@ def test_pieces_of_the_ribbon_fill_the_day_without_holes(may):
 def test_day_page_counts_and_explains(may, pages, viewer):
     fill(may, DAY, ["stored"] * 8 + ["missed"] * 2)
     text = words_of(pages(viewer).get(reverse("timelapse", args=[may.pk]), {"day": "2026-05-05"}))
-    assert "5 May 2026 8 of 10 owed pictures kept, 80 %" in text
+    assert "5 May 2026 8 of 10 wanted pictures kept, 80 %" in text
     assert "8 kept 2 missed" in text
     assert "2 No capture worker took it in time." in text
+
+
+def test_what_is_skipped_on_purpose_is_told_and_does_not_lower_what_was_kept(may, pages, viewer):
+    fill(may, DAY, ["stored"] * 4 + ["missed"] + ["skipped"] * 3)
+    text = words_of(pages(viewer).get(reverse("timelapse", args=[may.pk]), {"day": "2026-05-05"}))
+    assert "5 May 2026 4 of 5 wanted pictures kept, 80 %" in text
+    assert "4 kept 1 missed 3 skipped on purpose" in text
+    day = cell_of(page_of(may, month="2026-05"), DAY).kept
+    assert (day.ratio, day.owed, day.skipped) == (0.8, 8, 3)
 
 
 def test_why_is_answered_in_one_request_with_the_picture_if_there_is_one(may, pages, viewer):

@@ -65,7 +65,7 @@ def test_the_calendar_counts_local_days(ask):
     ]
     assert [day["ratio"] for day in days] == [None, 0.875, 1]
     assert (days[1]["missed"], days[1]["failed"], days[1]["top_reason"]) == (2, 1, "scheduler_was_down")
-    assert days[1]["top_reason_words"] == "The scheduler was down at that time."
+    assert days[1]["top_reason_words"] == "Nothing was planned then: the scheduler, its broker or the database was away."
     assert days[0]["top_reason"] == days[0]["top_reason_words"] == ""
 
 
@@ -92,7 +92,7 @@ def test_the_ribbon_of_a_day_is_without_holes(ask):
     assert all(one["until_at"] == next_["from_at"] for one, next_ in pairwise(stretches))
     missed = next(stretch for stretch in stretches if stretch["state"] == "missed")
     assert (missed["from_at"], missed["until_at"]) == ("2026-05-04T01:00:00Z", "2026-05-04T03:00:00Z")
-    assert missed["reason_words"] == "The scheduler was down at that time."
+    assert missed["reason_words"] == "Nothing was planned then: the scheduler, its broker or the database was away."
 
 
 def test_gaps_are_found_in_both_directions(ask):

@@ -22,7 +22,7 @@ STATES = (
     ("stored", "kept"),
     ("failed", "failed"),
     ("missed", "missed"),
-    ("skipped", "skipped"),
+    ("skipped", "skipped on purpose"),
     ("pending", "being taken"),
 )
 QUARTERS = 4
@@ -221,7 +221,7 @@ class Kept:
 
 
 def _colour(kept: days.Day) -> str:
-    if not kept.owed - kept.pending - kept.skipped:
+    if not kept.wanted:
         return "waiting" if kept.pending else "skipped"
     ratio = kept.ratio or 0.0
     if ratio >= 1:
