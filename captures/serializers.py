@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from copy import copy
 from typing import Any
-from zoneinfo import available_timezones
 
-from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from cameras.models import Camera
-from captures import campaign, ledger, versions
+from captures import campaign, ledger, versions, zones
 from captures.exceptions import PlanRefused
 from captures.models import Capture, Schedule, Timelapse
 from captures.plans import PlanField, by_path
@@ -162,11 +160,11 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
         return camera
 
     def validate_time_zone(self, name: str) -> str:
-        if name not in available_timezones():
-            raise serializers.ValidationError("This is no time zone; write it like Europe/Berlin.")
-        return name
+        return zones.known(name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs.keys() & {"time_zone", "start_at", "end_at"}:
+            self._check_moments(attrs)
         start_at = attrs.get("start_at", getattr(self.instance, "start_at", None))
         end_at = attrs.get("end_at", getattr(self.instance, "end_at", None))
         if start_at and end_at and end_at <= start_at:
@@ -174,6 +172,16 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
         if self.instance is None or attrs.keys() & {"plan", "time_zone"}:
             self._check_plan(attrs)
         return attrs
+
+    def _check_moments(self, attrs: dict[str, Any]) -> None:
+        """Also those that are kept already: another zone must be able to tell them."""
+        wanted = candidate(attrs, self.instance)
+        if problems := zones.problems_of(start_at=wanted.start_at, end_at=wanted.end_at):
+            raise serializers.ValidationError(problems)
+        # An end that lies behind us would end the timelapse at once, and for good.
+        is_new = self.instance is None or wanted.end_at != self.instance.end_at
+        if is_new and wanted.end_at and wanted.end_at <= clock.now():
+            raise serializers.ValidationError({"end_at": ["The end must not lie in the past."]})
 
     def _check_plan(self, attrs: dict[str, Any]) -> None:
         """Whether the plan can be carried out at the camera's place: said now, and not when it is started."""
@@ -270,7 +278,9 @@ class CoverageSerializer(serializers.Serializer[Any]):
     missed = serializers.IntegerField()
     skipped = serializers.IntegerField()
     pending = serializers.IntegerField()
-    ratio = serializers.FloatField(help_text="Stored of what was wanted by now (stored, failed, missed), from 0 to 1; 1 where nothing was.")
+    ratio = serializers.FloatField(
+        help_text="Stored of what was wanted by now (stored, failed, missed), from 0 to 1; 1 where nothing was."
+    )
     reasons = serializers.SerializerMethodField(help_text="Why pictures are missing, the commonest first.")
 
     @extend_schema_field(ReasonSerializer(many=True))
@@ -283,9 +293,5 @@ class CoverageSerializer(serializers.Serializer[Any]):
 
 def refuse_out_of_reach(attrs: dict[str, Any], *names: str) -> None:
     """Moments that no camera knows are told at their fields."""
-    for name in names:
-        try:
-            if attrs.get(name) is not None:
-                in_reach(attrs[name])
-        except ValidationError as error:
-            raise serializers.ValidationError({name: error.messages}) from None
+    if problems := zones.problems_of(**{name: attrs.get(name) for name in names}):
+        raise serializers.ValidationError(problems)

@@ -1,6 +1,6 @@
 """Plans in the API: typed, refused at their path, previewed before they are saved, in force at once."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -245,3 +245,45 @@ def test_a_row_whose_plan_is_none_breaks_neither_the_list_nor_the_preview(client
     assert len(listed) == 2
     assert broken["plan_words"].startswith("no plan: rules: ")
     assert (preview.status_code, list(preview.json()["errors"])) == (400, ["plan.rules"])
+
+
+@pytest.mark.parametrize("path", ["/api/v1/timelapses/", "/api/v1/timelapses/preview/"])
+def test_an_end_in_the_past_is_refused_for_a_new_timelapse(client, path):
+    wish = {"camera": make_camera().pk, "name": "Over", "end_at": "2001-01-01T00:00:00Z"}
+
+    answer = client.post(path, wish)
+
+    assert (answer.status_code, "past" in str(answer.json())) == (400, True)
+    assert not Timelapse.objects.exists()
+
+
+def test_an_end_in_the_past_does_not_end_a_timelapse_for_good(client):
+    timelapse = make_timelapse()
+    campaign.start(timelapse, by="ada")
+    path = f"/api/v1/timelapses/{timelapse.pk}/"
+
+    assert client.patch(path, {"end_at": "2001-01-01T00:00:00Z"}).status_code == 400
+    timelapse.refresh_from_db()
+    assert (timelapse.state, timelapse.end_at) == ("running", None)
+
+    over = clock.now() - timedelta(hours=1)
+    Timelapse.objects.filter(pk=timelapse.pk).update(end_at=over)
+    kept = {"end_at": over.isoformat(), "name": "Over"}  # as it was read
+    assert client.patch(path, kept).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["start_at", "end_at"])
+def test_another_zone_must_be_able_to_tell_the_kept_moments(client, field):
+    timelapse = make_timelapse()
+    Timelapse.objects.filter(pk=timelapse.pk).update(**{field: datetime(9999, 12, 31, 23, tzinfo=UTC)})
+
+    answer = client.patch(f"/api/v1/timelapses/{timelapse.pk}/", {"time_zone": "Asia/Tokyo"})
+
+    assert answer.status_code == 400
+    assert "Must lie between 1990 and 2200." in str(answer.json())
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory", "posixrules"])
+def test_zones_that_name_no_place_are_refused(client, zone):
+    wish = {"camera": make_camera().pk, "name": "Nowhere", "time_zone": zone}
+    assert client.post("/api/v1/timelapses/", wish).status_code == 400

@@ -107,6 +107,11 @@ WRONG = [
     ({"weekdays": ["8"]}, "Select a valid choice."),
     ({"stop_after_days": "0"}, "greater than or equal to 1"),
     ({"time_zone": "Moon/Sea"}, "This time zone is not known."),
+    ({"time_zone": "localtime"}, "This time zone is not known."),
+    ({"time_zone": "Factory"}, "This time zone is not known."),
+    ({"end_at": "9999-12-31T23:59"}, "Must lie between 1990 and 2200."),
+    ({"start_at": "0001-01-01T00:00"}, "Must lie between 1990 and 2200."),
+    ({"end_at": "2199-12-31T23:00", "time_zone": "America/New_York"}, "Must lie between 1990 and 2200."),
     ({"end_at": "2001-01-01T00:00"}, "The end must lie after the start"),
     ({"recipe": ""}, "Choose how the film looks."),
 ]
@@ -121,6 +126,15 @@ def test_wrong_start_says_what_to_change_and_starts_nothing(pages, operator, fie
     assert words in words_of(response)
     assert '<p class="error' in response.content.decode()
     assert not Timelapse.objects.exists()
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59", "0001-01-01T00:00"])
+@pytest.mark.parametrize("field", ["start_at", "end_at"])
+def test_preview_refuses_moments_that_overflow_at_their_field(pages, operator, field, moment):
+    address = reverse("timelapse-start-preview", args=[make_camera().pk])
+    response = pages(operator).post(address, start_values(**{field: moment}))
+    assert response.status_code == 200
+    assert f'href="#id_{field}"' in response.content.decode()
 
 
 def test_busy_camera_answers_409_and_offers_to_complete_the_other(pages, operator):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import transaction
 
 from cameras.models import Camera
-from captures import campaign
+from captures import campaign, zones
 from captures.intervalometer import Plan, PlanError, every
 from captures.models import Timelapse, default_time_zone
+from media_jobs.filters import in_reach
 from timelapser.pages.rule_forms import Rules, WindowForm
 from videos import rendering
 from videos.models import Recipe
@@ -46,7 +47,7 @@ def lines_field(label: str) -> forms.CharField:
 
 def moment_field(label: str) -> forms.DateTimeField:
     widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-    return forms.DateTimeField(required=False, label=label, widget=widget)
+    return forms.DateTimeField(required=False, label=label, widget=widget, validators=[in_reach])
 
 
 class ScheduleForm(forms.Form):
@@ -114,10 +115,7 @@ class ScheduleForm(forms.Form):
         return any(None not in place for place in places)
 
     def clean_time_zone(self) -> str:
-        zone: str = self.cleaned_data["time_zone"].strip()
-        if zone not in available_timezones():
-            raise forms.ValidationError("This time zone is not known. Write it like Europe/Vienna.")
-        return zone
+        return zones.known(self.cleaned_data["time_zone"].strip())
 
     def clean_dates(self) -> list[list[str]]:
         return _spans(self.cleaned_data["dates"])
@@ -133,6 +131,9 @@ class ScheduleForm(forms.Form):
             for name in ("start_at", "end_at"):
                 if values.get(name):
                     values[name] = values[name].replace(tzinfo=zone)
+        moments = {name: values.get(name) for name in ("start_at", "end_at")}
+        for name, words in zones.problems_of(**moments).items():
+            self.add_error(name, words)
         start, end = values.get("start_at"), values.get("end_at")
         if end and end <= (start or self.now):
             self.add_error("end_at", "The end must lie after the start, and not in the past.")
