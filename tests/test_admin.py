@@ -364,6 +364,41 @@ def test_a_plan_that_cannot_be_carried_out_is_not_saved(browser, plan, words):
     assert timelapse.plan == every(3600)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"plan": "[" * 5000 + "]" * 5000}, "valid JSON"),
+        ({"plan": "[" * 200 + "]" * 200}, "must be an object."),
+        ({"plan": '{"rules": [{"kind": "interval", "every_s": ' + "9" * 5000 + "}]}"}, "valid JSON"),
+        ({"plan": '{"rules": [], "\\ud800": 1}'}, "valid JSON"),
+        ({"stop_after_days": "36501"}, "less than or equal to 36500"),
+        ({"stop_after_days": "4000000"}, "less than or equal to 36500"),
+        ({"stop_after_captures": "2000000001"}, "less than or equal to 2000000000"),
+        ({"stop_after_captures": "0"}, "greater than or equal to 1"),
+        ({"end_at_0": "9999-12-31", "end_at_1": "23:59:00"}, "Must lie between 1990 and 2200."),
+        ({"end_at_0": "0001-01-01", "end_at_1": "00:00:00"}, "Must lie between 1990 and 2200."),
+        ({"end_at_0": "2001-01-01", "end_at_1": "00:00:00"}, "must not lie in the past."),
+        ({"time_zone": "posixrules"}, "This time zone is not known."),
+        ({"time_zone": "Factory"}, "This time zone is not known."),
+    ],
+)
+@pytest.mark.parametrize("button", ["_save", "_preview"])
+def test_what_no_clock_can_count_is_told_at_its_field(browser, fields, words, button):
+    timelapse = make_timelapse(interval_s=3600)
+
+    answer = change(browser, timelapse, **fields, **{button: "1"})
+
+    assert answer.status_code == 200
+    assert words in html.unescape(answer.content.decode())
+    timelapse.refresh_from_db()
+    assert (timelapse.plan, timelapse.end_at, timelapse.stop_after_days) == (every(3600), None, None)
+
+
+def test_many_pictures_a_day_are_told_in_plain_thousands(browser):
+    page = browser.get(url(Timelapse, "change", make_timelapse(interval_s=3).pk)).content.decode()
+    assert "28,800 pictures a day" in page
+
+
 def test_a_timelapse_without_pictures_is_deleted_with_its_work(browser):
     timelapse = make_timelapse(interval_s=60)
     campaign.start(timelapse, by="ada")
