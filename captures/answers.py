@@ -14,9 +14,8 @@ from media_jobs import clock
 from media_jobs.models import Decision, Pulse
 
 State = Capture.State
-NEAR = timedelta(
-    seconds=60
-)  # of plans without an interval: so near to a slot that it is the one that is meant
+NEAR = timedelta(seconds=30)  # from a slot: beyond that, no picture of it is the answer
+DECIDED = timedelta(seconds=60)  # a pause was decided so long after its instant at most
 LIVES = timedelta(seconds=10)  # a planner whose pulse is no older
 ADVICE = {
     "scheduler_was_down": "Look at the operations page: are beat and planner running?",
@@ -55,43 +54,64 @@ def why(timelapse: Timelapse, moment: datetime) -> Answer:
         return _coming(timelapse, moment)
     version = timelapse.schedules.filter(from_at__lte=moment).order_by("from_at", "pk").last()
     if version is None or (version.until_at is not None and version.until_at <= moment):
-        return _picture_near(timelapse, moment, NEAR) or _not_running(timelapse, version, moment)
-    timetable = version.timetable
-    shortest = timetable.plan.shortest_interval
-    slot = _nearest_slot(version, moment)
-    reach = max(shortest / 2, timetable.plan.grace) if shortest else NEAR
+        return _at_that_instant(timelapse, moment) or _not_running(timelapse, version, moment)
+    end = _end_of(version, timelapse)
+    if end is not None and end <= moment:
+        return _at_that_instant(timelapse, moment) or _stopped(timelapse, end, "")
+    slots = _slots_around(version, moment, end)
+    slot = min(slots, key=lambda slot: abs(slot - moment), default=None)
+    reach = _reach(version.timetable, slots)
     near = slot if slot is not None and abs(slot - moment) <= reach else None
-    row = _nearest_row(timelapse, moment, reach)
+    row = _nearest_row(timelapse, version, moment, min(reach, NEAR))  # by hand, or off the grid, too
     if row is not None and (near is None or abs(row.slot - moment) <= abs(near - moment)):
         return _of_row(timelapse, row)
-    if near is None:
-        return _closed(timelapse, timetable, slot, moment)
-    row = timelapse.captures.filter(slot=near).first()
-    return _of_row(timelapse, row) if row else _without_row(timelapse, near)
+    if near is not None:
+        row = timelapse.captures.filter(slot=near).first()
+        if row is None or row.state != State.STORED:
+            return _of_row(timelapse, row) if row else _without_row(timelapse, near)
+        if abs(near - moment) <= NEAR:
+            return _of_row(timelapse, row)
+    return _closed(timelapse, version.timetable, slots, moment)
 
 
-def _nearest_slot(version: Schedule, moment: datetime) -> datetime | None:
+def _end_of(version: Schedule, timelapse: Timelapse) -> datetime | None:
+    """Where the version owes nothing any more: no slot and no picture beyond is an answer for it."""
+    ends = [end for end in (version.until_at, timelapse.stops_at) if end is not None]
+    return min(ends, default=None)
+
+
+def _slots_around(version: Schedule, moment: datetime, end: datetime | None) -> list[datetime]:
+    """The one at or before `moment` and the one after it, where the version has them."""
     timetable = version.timetable
-    day = timedelta(days=1)
-    before = timetable.newest(max(version.from_at, moment - 7 * day), moment + INSTANT, 1)
+    before = timetable.newest(max(version.from_at, moment - 7 * timedelta(days=1)), moment + INSTANT, 1)
     after = timetable.next_after(moment)
-    if after is not None and version.until_at is not None and after >= version.until_at:
-        after = None
-    return min((slot for slot in (*before, after) if slot), key=lambda slot: abs(slot - moment), default=None)
+    return [*before, *([after] if after is not None and (end is None or after < end) else [])]
 
 
-def _nearest_row(timelapse: Timelapse, moment: datetime, reach: timedelta) -> Capture | None:
-    rows = timelapse.captures.filter(slot__gte=moment - reach, slot__lte=moment + reach)
+def _reach(timetable: Timetable, slots: list[datetime]) -> timedelta:
+    """How far from a slot it is still the one that is meant: half the step there, but not where none is near."""
+    shortest = timetable.plan.shortest_interval
+    reach = max(shortest / 2, timetable.plan.grace) if shortest else NEAR
+    return min(reach, (slots[1] - slots[0]) / 2) if len(slots) == 2 else reach
+
+
+def _at_that_instant(timelapse: Timelapse, moment: datetime) -> Answer | None:
+    """While nothing is owed a picture answers only for its own slot: there is one if somebody asked for it."""
+    row = timelapse.captures.stored().filter(slot=moment).first()
+    return _of_row(timelapse, row) if row else None
+
+
+def _nearest_row(
+    timelapse: Timelapse, version: Schedule, moment: datetime, reach: timedelta
+) -> Capture | None:
+    rows = timelapse.captures.filter(slot__gte=max(moment - reach, version.from_at), slot__lte=moment + reach)
+    if version.until_at is not None:
+        rows = rows.filter(slot__lt=version.until_at)
     sides = (
         rows.filter(slot__lte=moment).order_by("-slot").first(),
         rows.filter(slot__gt=moment).order_by("slot").first(),
     )
     return min((row for row in sides if row), key=lambda row: abs(row.slot - moment), default=None)
-
-
-def _picture_near(timelapse: Timelapse, moment: datetime, reach: timedelta) -> Answer | None:
-    row = _nearest_row(timelapse, moment, reach)
-    return _of_row(timelapse, row) if row and row.state == State.STORED else None
 
 
 def _of_row(timelapse: Timelapse, row: Capture) -> Answer:
@@ -112,10 +132,6 @@ def _without_row(timelapse: Timelapse, slot: datetime) -> Answer:
     if gap is not None:
         words = f"The picture of {at} was missed. {words_of(gap.reason)}"
         return Answer("missed", slot, None, gap.reason, words, ADVICE.get(gap.reason, ""))
-    end = timelapse.stops_at
-    if end is not None and slot >= end:
-        words = f"The timelapse ended at {_day_and_clock(timelapse, end)}."
-        return Answer("stopped", slot, None, "timelapse_ended", words)
     if timelapse.next_slot_at is not None and slot >= timelapse.next_slot_at:
         if not timelapse.schedule_error and _may_still_be_planned(timelapse, slot):
             return Answer("pending", slot, None, "", f"The picture of {at} is due just now.")
@@ -132,16 +148,26 @@ def _may_still_be_planned(timelapse: Timelapse, slot: datetime) -> bool:
     return slot + timelapse.grace >= now or Pulse.objects.filter(kind="clock", at__gt=now - LIVES).exists()
 
 
-def _closed(timelapse: Timelapse, timetable: Timetable, slot: datetime | None, moment: datetime) -> Answer:
+def _closed(timelapse: Timelapse, timetable: Timetable, slots: list[datetime], moment: datetime) -> Answer:
+    slot = min(slots, key=lambda slot: abs(slot - moment), default=None)
     because = timetable.closed_because(moment)
     if because is None:
-        nearest = f" The nearest was at {_day_and_clock(timelapse, slot)}." if slot else ""
-        words = f"No picture was owed then: the plan is {timetable.plan.words}.{nearest}"
+        words = f"No picture was owed then: the plan is {timetable.plan.words}.{_around(timelapse, slots)}"
         return Answer("between", slot, None, "nothing_due", words)
     opens = timetable.open_period(moment)
     until = f" It opens again at {_day_and_clock(timelapse, opens[0])}." if opens else ""
     words = f"No picture was owed then. {because.words}{until}"
     return Answer("closed", slot, None, because.code, words, "Change the plan's window or days if it should.")
+
+
+def _around(timelapse: Timelapse, slots: list[datetime]) -> str:
+    """A sentence about the slots that the moment lies between, and whether they were kept."""
+    if len(slots) < 2:
+        return f" The nearest was at {_day_and_clock(timelapse, slots[0])}." if slots else ""
+    rows = timelapse.captures.stored().filter(slot__in=slots)
+    kept = ("neither kept", "one of them kept", "both kept")[rows.count()]
+    first, second = (_day_and_clock(timelapse, slot) for slot in slots)
+    return f" It lies between two slots: the slots around were {first} and {second}, {kept}."
 
 
 def _not_running(timelapse: Timelapse, before: Schedule | None, moment: datetime) -> Answer:
@@ -155,15 +181,19 @@ def _not_running(timelapse: Timelapse, before: Schedule | None, moment: datetime
     is_over = after is None and timelapse.state in {Timelapse.State.COMPLETED, Timelapse.State.ARCHIVED}
     by = _by_whom(timelapse, "timelapse_completed" if is_over else "timelapse_paused", moment)
     if is_over:
-        words = f"The timelapse ended at {_day_and_clock(timelapse, since)}{by}."
-        return Answer("stopped", None, None, "timelapse_ended", words)
+        return _stopped(timelapse, since, by)
     until = f" until {_day_and_clock(timelapse, after.from_at)}" if after else ", and still is"
     words = f"The timelapse was paused from {_day_and_clock(timelapse, since)}{until}{by}."
     return Answer("paused", None, None, "timelapse_paused", words, ADVICE["timelapse_paused"])
 
 
+def _stopped(timelapse: Timelapse, end: datetime, by: str) -> Answer:
+    words = f"The timelapse ended at {_day_and_clock(timelapse, end)}{by}."
+    return Answer("stopped", None, None, "timelapse_ended", words)
+
+
 def _by_whom(timelapse: Timelapse, action: str, moment: datetime) -> str:
-    rows = Decision.objects.filter(topic=timelapse.topic, action=action, at__lte=moment + NEAR)
+    rows = Decision.objects.filter(topic=timelapse.topic, action=action, at__lte=moment + DECIDED)
     decision = rows.order_by("-at", "-pk").first()
     if decision is None:
         return ""

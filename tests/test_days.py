@@ -192,7 +192,13 @@ def test_neighbour_gaps_across_days(week):
     ("moment", "kind", "code", "words"),
     [
         ("2026-03-23 12:00", "stopped", "not_started", "began at 01:00:00 on 24 March"),
-        ("2026-03-27 10:04", "picture", "", "taken at 11:00:00"),
+        ("2026-03-27 10:00:20", "picture", "", "taken at 11:00:00"),
+        (
+            "2026-03-27 10:04",
+            "between",
+            "nothing_due",
+            "11:00:00 on 27 March and 11:10:00 on 27 March, one of them",
+        ),
         ("2026-03-27 10:06", "failed", "unreachable", "The picture of 11:10:00 was failed. No answer."),
         ("2026-03-27 11:20", "skipped", "camera_disabled", "switched off"),
         ("2026-03-27 12:30", "missed", "scheduler_was_down", "Nothing was planned then"),
@@ -258,7 +264,52 @@ def test_why_between_the_times_of_a_plan_without_an_interval():
 
     assert (found.kind, found.code, found.slot) == ("between", "nothing_due", at("2026-05-05 08:00"))
     assert "at 08:00 and 20:00" in found.words
-    assert days.why(timelapse, at("2026-05-05 08:00:40")).kind == "picture"
+    assert days.why(timelapse, at("2026-05-05 08:00:20")).kind == "picture"
+    assert days.why(timelapse, at("2026-05-05 08:00:40")).kind == "between"
+
+
+def test_why_between_two_kept_slots_names_both():
+    start = at("2026-05-04 00:00")
+    timelapse = past(start, start + HOUR, plan=every(600, on_the_clock=True))
+    keep(timelapse, start, start + HOUR)
+
+    found = days.why(timelapse, start + timedelta(minutes=25))
+
+    assert (found.kind, found.code, found.capture) == ("between", "nothing_due", None)
+    assert "the slots around were 00:20:00 on 4 May and 00:30:00 on 4 May, both kept" in found.words
+
+
+def test_no_picture_answers_across_start_pause_and_end():
+    start = at("2026-05-04 00:00")
+    timelapse = past(start, start + HOUR, plan=every(10, on_the_clock=True))
+    keep(timelapse, start, start + HOUR)
+    document = timelapse.schedules.get().document
+    timelapse.schedules.create(document=document, from_at=start + 2 * HOUR, until_at=start + 3 * HOUR)
+    keep(timelapse, start + 2 * HOUR, start + 3 * HOUR)
+    Timelapse.objects.update(state="completed")
+    timelapse.refresh_from_db()
+
+    def asked(moment):
+        found = days.why(timelapse, moment)
+        return found.kind, found.code, found.capture
+
+    assert asked(start - 3 * SECOND) == ("stopped", "not_started", None)
+    assert asked(start + HOUR + 3 * SECOND) == ("paused", "timelapse_paused", None)
+    assert asked(start + 2 * HOUR - 3 * SECOND) == ("paused", "timelapse_paused", None)
+    assert asked(start + 3 * HOUR + 3 * SECOND) == ("stopped", "timelapse_ended", None)
+    inside = days.why(timelapse, start + 2 * HOUR + 3 * SECOND)
+    assert (inside.kind, inside.slot) == ("picture", start + 2 * HOUR)
+
+
+def test_after_the_end_of_a_timelapse_that_still_is_running_no_picture_answers():
+    start = at("2026-05-04 00:00")
+    timelapse = past(start, None, plan=every(10, on_the_clock=True), end_at=start + HOUR)
+    keep(timelapse, start, start + HOUR)
+
+    found = days.why(timelapse, start + HOUR + SECOND)
+
+    assert (found.kind, found.code) == ("stopped", "timelapse_ended")
+    assert "ended at 01:00:00 on 4 May" in found.words
 
 
 def test_calendar_of_a_month_of_seconds_is_counted_by_the_database(django_assert_max_num_queries):
