@@ -15,6 +15,8 @@ from media_jobs import clock
 
 WEIGHED = 50  # so many of the camera's newest pictures say what one weighs
 WEEK = timedelta(days=7)
+YEAR = timedelta(days=365)
+FEW = 7  # fewer slots in a week say little about a day: those of a year do
 COUNTED_AHEAD = timedelta(days=366)  # counted exactly; what lies beyond is taken to be alike
 HELD_BACK: dict[str, Reason] = {
     Timelapse.State.PAUSED: Reason("timelapse_paused", "The timelapse is paused."),
@@ -71,7 +73,11 @@ def forecast(
 
 
 def expectation(timelapse: Timelapse, now: datetime | None = None) -> Expectation:
-    """How many pictures, and how many bytes, a day and until the end. Raises PlanRefused."""
+    """How many pictures, and how many bytes, a day and until the end. Raises PlanRefused.
+
+    `per_day` is the mean from the first coming slot on, however far ahead that is: of the week that begins with it, or
+    of the year where that week has few.
+    """
     now = now or clock.now()
     begin = _first_moment(timelapse, now)
     timetable = _timetable(timelapse, now)
@@ -80,7 +86,7 @@ def expectation(timelapse: Timelapse, now: datetime | None = None) -> Expectatio
     if left is not None and (until_end is None or left <= until_end):
         until_end = max(0, left)
         end = _instant_of(timetable, begin, until_end)
-    per_day = timetable.about(begin, begin + WEEK) / WEEK.days
+    per_day = _per_day(timetable, begin)
     each = _weight(timelapse.camera_id)
     return Expectation(
         per_day=per_day,
@@ -89,6 +95,14 @@ def expectation(timelapse: Timelapse, now: datetime | None = None) -> Expectatio
         bytes_until_end=None if each is None or until_end is None else round(each * until_end),
         ends_at=end,
     )
+
+
+def _per_day(timetable: Timetable, begin: datetime) -> float:
+    first = timetable.first_from(begin)
+    if first is None:
+        return 0.0
+    in_week = timetable.about(first, first + WEEK)
+    return in_week / WEEK.days if in_week >= FEW else timetable.about(first, first + YEAR) / YEAR.days
 
 
 def _first_moment(timelapse: Timelapse, now: datetime) -> datetime:

@@ -133,6 +133,20 @@ def test_expectation_without_an_end_and_without_pictures():
     assert found == Expectation(24, None, None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("rules", "more", "per_day"),
+    [
+        (HOURLY["rules"], {"dates": [["2026-12-01", "2026-12-31"]]}, 24),
+        ([{"kind": "times", "times": ["12:00"]}], {"weekdays": [7]}, 53 / 365),
+        ([{"kind": "times", "times": ["09:00", "21:00"]}], {}, 2),
+    ],
+)
+def test_expectation_of_plans_that_begin_late_or_come_rarely(rules, more, per_day):
+    found = forecast.expectation(unsaved(plan={"rules": rules, **more}), START)
+
+    assert found.per_day == pytest.approx(per_day)
+
+
 @pytest.mark.parametrize("number", [1, 2, 24, 25, 1000])
 def test_expectation_of_so_many_captures_says_when_the_last_comes(number):
     found = forecast.expectation(unsaved(plan=OFFICE, stop_after_captures=number), START)
