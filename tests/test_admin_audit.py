@@ -130,15 +130,44 @@ def test_entries_changed_in_the_list_and_by_their_page(synced, browser):
     )
 
     interval = IntervalSchedule.objects.create(every=20, period="seconds")
-    form = {"name": plan.name, "task": plan.task, "interval": interval.pk, "args": "[]", "kwargs": "{}"}
-    form |= {"queue": plan.queue, "headers": "{}", "expire_seconds": 2}
-    post(browser, f"{ENTRIES}{plan.pk}/change/", **form)
+    post(browser, f"{ENTRIES}{plan.pk}/change/", interval=interval.pk)
     latest = Decision.objects.filter(topic=CLOCK).latest("id")
     assert "interval" in latest.facts["changed"]
     assert "20" in latest.facts["when"]
 
     post(browser, f"{ENTRIES}{plan.pk}/delete/", post="yes")
     assert Decision.objects.filter(topic=CLOCK).latest("id").action == "entry_deleted"
+
+
+def test_of_our_entries_the_switch_and_the_period_alone_are_editable(synced, browser):
+    tidy = PeriodicTask.objects.get(name=OURS + "videos.tidy")
+    interval = IntervalSchedule.objects.create(every=77, period="seconds")
+    lies = {
+        "name": "mine",
+        "task": "no.task",
+        "regtask": "captures.plan",
+        "queue": "nowhere",
+        "one_off": "on",
+    }
+
+    post(browser, f"{ENTRIES}{tidy.pk}/change/", interval=interval.pk, enabled="on", args="[1]", **lies)
+
+    changed = PeriodicTask.objects.get(pk=tidy.pk)
+    assert (changed.interval, changed.enabled, changed.expire_seconds) == (interval, True, 69)
+    kept = ("name", "task", "queue", "one_off", "args")
+    assert [getattr(changed, name) for name in kept] == [getattr(tidy, name) for name in kept]
+    assert browser.get(f"{ENTRIES}add/").status_code == 200
+
+
+def test_nobody_else_s_entry_takes_a_name_of_ours(synced, browser):
+    every = IntervalSchedule.objects.first().pk
+    mine = {"task": "media_jobs.prune", "interval": every, "args": "[]", "kwargs": "{}", "headers": "{}"}
+
+    answer = browser.post(f"{ENTRIES}add/", mine | {"name": OURS + "mine"})
+    assert "are kept for Timelapser" in answer.content.decode()
+
+    post(browser, f"{ENTRIES}add/", name="mine", **mine)
+    assert PeriodicTask.objects.get(name="mine").task == "media_jobs.prune"
 
 
 def test_a_period_that_entries_share(synced, browser):

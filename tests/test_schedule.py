@@ -301,6 +301,33 @@ def test_what_is_switched_off_is_said(synced, viewer, pages):
     assert "The scheduler is switched off." in pages(viewer).get("/").content.decode()
 
 
+@pytest.mark.parametrize(
+    "lie", [{"task": "no.task"}, {"queue": "nowhere"}, {"args": "[1]"}, {"routing_key": "nowhere"}]
+)
+def test_an_entry_that_sets_going_something_else_is_said_and_put_right(synced, viewer, pages, lie):
+    now = clock.now()
+    Pulse.objects.create(name="captures.plan", kind="clock", at=now)
+    Pulse.objects.create(name="all@here", kind="worker", at=now, facts={"queues": list(QUEUES)})
+    PeriodicTask.objects.filter(name=OURS + "captures.sweep").update(**lie)
+
+    assert health.find_faults() == ["An entry of the scheduler does not do its work."]
+    assert "do not do their work: captures.sweep." in pages(viewer).get("/").content.decode()
+    assert [state.task for state in entries.standing(now) if state.is_edited] == ["captures.sweep"]
+
+    call_command("sync_schedule", verbosity=0)
+    assert health.find_faults() == []
+    assert entries.out_of_order() == ([], [])
+
+
+def test_an_entry_on_a_calendar_stays_there_at_the_start(synced):
+    at_three, _ = CrontabSchedule.objects.get_or_create(minute="0", hour="3", timezone="UTC")
+    on_a_calendar(crontab=at_three)
+
+    call_command("sync_schedule", verbosity=0)
+
+    assert PeriodicTask.objects.filter(crontab=at_three).count() == 1
+
+
 def test_every_second_s_entry_lives_for_two():
     assert [schedule.life_s(every_s) for every_s in (1, 2, 10, 300)] == [2, 1.8, 9, 270]
     assert [schedule.whole_life_s(every_s) for every_s in (1, 2, 10, 300)] == [2, 1, 9, 270]

@@ -9,6 +9,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -73,8 +74,27 @@ class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):
 class PeriodicTaskForm(beat.PeriodicTaskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["task"].widget = UnfoldAdminTextInputWidget()
-        self.fields["regtask"].widget = TaskSelect()
+        if entries.is_ours(self.instance):
+            del self.fields["regtask"]
+        else:
+            self.fields["task"].widget = UnfoldAdminTextInputWidget()
+            self.fields["regtask"].widget = TaskSelect()
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name.startswith(OURS):
+            raise ValidationError(f"Names that begin with “{OURS}” are kept for Timelapser's own entries.")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        if entries.is_ours(self.instance):
+            self.cleaned_data["task"] = self.instance.task  # which the form beneath asks for; nobody edits it
+        values: dict[str, Any] = super().clean()
+        return values
+
+
+OPEN_OF_OURS = ["enabled", "interval", "crontab", "solar"]
+FIXED_OF_OURS = ["name", "task", "queue", "description", "one_off", "expire_seconds", "last_run_at"]
 
 
 class EntryRows(ChangeList):
@@ -98,6 +118,16 @@ class PeriodicTaskAdmin(beat.PeriodicTaskAdmin, ModelAdmin):
     list_filter = ["enabled"]
     date_hierarchy = None
     actions = ["run_now"]  # django-celery-beat's own way to run tasks is a door of its own
+
+    def get_fieldsets(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
+        """Of our own entries the switch and the period can be changed, and nothing else."""
+        if obj is None or not entries.is_ours(obj):
+            return super().get_fieldsets(request, obj)
+        return [(None, {"fields": [*OPEN_OF_OURS, *FIXED_OF_OURS]})]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: PeriodicTask | None = None) -> Any:
+        is_ours = obj is not None and entries.is_ours(obj)
+        return FIXED_OF_OURS if is_ours else super().get_readonly_fields(request, obj)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return EntryRows

@@ -14,12 +14,22 @@ from django_celery_beat.models import PeriodicTask
 from captures.dispatch import CLOCK
 from media_jobs import audit, clock, outbox
 from media_jobs.models import Run
+from timelapser.queues import QUEUE_OF_TASK
 from timelapser.schedule import ENTRIES, OURS, Entry
 
 DAY = timedelta(days=1)
 # An entry is late when so many of its periods have passed without it, and this much more: a loaded machine is no alarm.
 LATE_PERIODS = 3
 LATE_ANYWAY = timedelta(seconds=20)
+# How beat sends an entry; all of them are sent alike.
+PLAINLY: dict[str, Any] = {
+    "args": "[]",
+    "kwargs": "{}",
+    "headers": "{}",
+    "exchange": None,
+    "routing_key": None,
+    "priority": None,
+}
 BY_HAND_EXPIRES = timedelta(seconds=60)
 
 
@@ -72,10 +82,22 @@ def last_runs(names: Iterable[str]) -> dict[str, Run]:
     return {run.name: run for run in Run.objects.filter(wanted)}
 
 
-def switched_off() -> list[str]:
-    """Which entries somebody has disabled in beat's tables."""
-    off = PeriodicTask.objects.filter(name__startswith=OURS, enabled=False).values_list("name", flat=True)
-    return [entry.task for entry in ENTRIES if entry.name in set(off)]
+def out_of_order() -> tuple[list[str], list[str]]:
+    """Which entries somebody has disabled in beat's tables, and which set going what is not theirs. One query."""
+    rows = {row.name: row for row in PeriodicTask.objects.filter(name__startswith=OURS)}
+    found = [(entry, rows[entry.name]) for entry in ENTRIES if entry.name in rows]
+    off = [entry.task for entry, row in found if not row.enabled]
+    return off, [entry.task for entry, row in found if is_astray(row, entry)]
+
+
+def fixed_fields(entry: Entry) -> dict[str, Any]:
+    """What nobody may change of an entry's row: its task, where that waits, and how it is sent."""
+    return {"task": entry.task, "queue": QUEUE_OF_TASK[entry.task]} | PLAINLY
+
+
+def is_astray(row: PeriodicTask, entry: Entry) -> bool:
+    """Whether the row sets going something else than its entry is for; `sync_schedule` puts that right."""
+    return any((getattr(row, name) or None) != value for name, value in fixed_fields(entry).items())
 
 
 def run_now(task: str, *, by: str) -> bool:
@@ -121,7 +143,7 @@ def _state_of(
         queue=settings.CELERY_TASK_ROUTES[entry.task]["queue"],
         every_s=every_s,
         is_enabled=is_enabled,
-        is_edited=every_s != entry.every_s or not is_enabled,
+        is_edited=every_s != entry.every_s or not is_enabled or (row is not None and is_astray(row, entry)),
         last_run_at=last_run_at,
         next_run_at=max(due, now) if is_enabled else None,
         took_ms=round(last.busy_ms / last.runs) if last and last.runs else None,

@@ -28,6 +28,7 @@ PLAIN = {
     "database_away": "The database does not answer.",
     "broker_away": "The broker does not answer.",
     "scheduler_off": "The scheduler is switched off: no pictures are planned.",
+    "entry_changed": "An entry of the scheduler does not do its work.",
     "scheduler_silent": "The scheduler is silent: no pictures are planned.",
     "clock_wrong": "The clock of a machine is wrong.",
     "queue_without_worker": "No worker serves one of the queues.",
@@ -84,7 +85,10 @@ def faults() -> list[Fault]:
         if outbox.queue_length(QUEUES[0]) is None:
             plain.append("broker_away")
         silent_for = scheduler_silence(now)
-        if PULSE in entries.switched_off():
+        off, astray = entries.out_of_order()
+        if astray:
+            plain.append("entry_changed")
+        if PULSE in off:
             plain.append("scheduler_off")
         elif silent_for is None or silent_for > SILENT_AFTER:
             plain.append("scheduler_silent")

@@ -111,7 +111,7 @@ class EntrySerializer(serializers.Serializer[Any]):
     queue = serializers.CharField()
     every_s = serializers.FloatField()
     is_enabled = serializers.BooleanField()
-    is_edited = serializers.BooleanField(help_text="An operator has changed its period or switched it off.")
+    is_edited = serializers.BooleanField(help_text="An operator has changed it or switched it off.")
     last_run_at = serializers.DateTimeField(allow_null=True)
     next_run_at = serializers.DateTimeField(allow_null=True)
     took_ms = serializers.IntegerField(allow_null=True)

@@ -103,7 +103,7 @@ def alarms(now: datetime) -> list[Alarm]:
     """What the whole system should say aloud. A handful of queries, however many cameras there are."""
     found = []
     hand = Pulse.objects.filter(name="captures.plan").first()
-    off = entries.switched_off()
+    off, astray = entries.out_of_order()
     if "captures.plan" in off:
         found.append(
             Alarm(
@@ -119,6 +119,14 @@ def alarms(now: datetime) -> list[Alarm]:
                 f"The scheduler has been silent{since}.",
                 "No picture is planned. See that beat and the planner's worker run; what is missed meanwhile "
                 "is written down as missed.",
+            )
+        )
+    if astray:
+        found.append(
+            Alarm(
+                f"Changed, so that they do not do their work: {', '.join(astray)}.",
+                "Somebody has given them another task or queue. manage.py sync_schedule puts that right, and so does "
+                "every start.",
             )
         )
     if others := [task for task in off if task != "captures.plan"]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from timelapser.queues import QUEUE_OF_TASK
+from timelapser.entries import fixed_fields, period_of
 from timelapser.schedule import ENTRIES, OURS, Entry, whole_life_s
 
 
@@ -39,14 +38,17 @@ def _write(entry: Entry, *, is_reset: bool) -> bool:
         name=entry.name, interval=interval, enabled=True
     )
     is_new = task.pk is None
-    before = (task.task, task.queue, task.description, task.expire_seconds, task.interval_id, task.enabled)
-    task.task, task.queue, task.description = entry.task, QUEUE_OF_TASK[entry.task], entry.why
+    fixed = fixed_fields(entry) | {"description": entry.why}
+    names = (*fixed, "expire_seconds", "interval_id", "enabled")
+    before = [getattr(task, name) for name in names]
+    for name, value in fixed.items():
+        setattr(task, name, value)
     if is_new or is_reset:
-        task.interval, task.enabled = interval, True
-    period = timedelta(**{task.interval.period: task.interval.every}).total_seconds()
-    task.expire_seconds = whole_life_s(period)
-    after = (task.task, task.queue, task.description, task.expire_seconds, task.interval_id, task.enabled)
-    if is_new or before != after:
+        task.interval, task.enabled, task.one_off = interval, True, False
+        task.crontab = task.solar = task.clocked = None
+    if period := period_of(task):  # an operator may have put it on a calendar
+        task.expire_seconds = whole_life_s(period)
+    if is_new or before != [getattr(task, name) for name in names]:
         task.save()
         return True
     return False
