@@ -137,6 +137,33 @@ def test_preview_refuses_moments_that_overflow_at_their_field(pages, operator, f
     assert f'href="#id_{field}"' in response.content.decode()
 
 
+NEVER = {"dates": "2001-01-01 to 2001-12-31"}
+
+
+def test_preview_shows_what_save_refuses(pages, operator):
+    camera = make_camera()
+    values = start_values(**NEVER)
+    preview = pages(operator).post(reverse("timelapse-start-preview", args=[camera.pk]), values)
+    assert "This plan never owes a picture" in words_of(preview)
+    saved = pages(operator).post(reverse("timelapse-start", args=[camera.pk]), values)
+    assert saved.status_code == 422
+    assert words_of(saved).count("This plan never owes a picture") >= 1
+    assert not Timelapse.objects.exists()
+
+
+def test_preview_of_a_change_shows_what_save_refuses_and_a_new_name_needs_no_slots(pages, operator):
+    timelapse = running()
+    browser = pages(operator)
+    answer = browser.post(reverse("timelapse-edit-preview", args=[timelapse.pk]), start_values(**NEVER))
+    assert "This plan never owes a picture" in words_of(answer)
+
+    over = Plan.from_document(timelapse.plan | {"dates": [["2001-01-01", "2001-12-31"]]}).to_document()
+    Timelapse.objects.filter(pk=timelapse.pk).update(plan=over)
+    address = reverse("timelapse-edit", args=[timelapse.pk])
+    untouched = sent_by_a_browser(browser.get(address).content.decode())
+    assert browser.post(address, untouched | {"name": "Other"}).status_code == 302
+
+
 def test_busy_camera_answers_409_and_offers_to_complete_the_other(pages, operator):
     active = running(name="Winter")
     client, address = pages(operator), reverse("timelapse-start", args=[active.camera_id])

@@ -11,9 +11,11 @@ from django import forms
 from django.db import transaction
 
 from cameras.models import Camera
-from captures import campaign, zones
+from captures import campaign, versions, zones
+from captures.exceptions import PlanRefused
 from captures.intervalometer import Plan, PlanError, every
 from captures.models import Timelapse, default_time_zone
+from captures.serializers import candidate
 from media_jobs.filters import in_reach
 from timelapser.pages.rule_forms import Rules, WindowForm
 from videos import rendering
@@ -55,6 +57,8 @@ class ScheduleForm(forms.Form):
 
     The place of the camera belongs to it while the camera has none; who may not set up cameras is not asked for it.
     """
+
+    instance: Timelapse | None = None  # the one that is changed
 
     name = forms.CharField(max_length=150)
     weekdays = forms.MultipleChoiceField(
@@ -104,7 +108,23 @@ class ScheduleForm(forms.Form):
             return False
         if self.plan.needs_place and not self.has_place:
             self.add_problems({"place": ""})
+        if not self.errors:
+            self._check_timetable()
         return not self.errors
+
+    def _check_timetable(self) -> None:
+        """As saving will judge it, so that the preview does not promise what is refused then."""
+        fields = self.fields_of_timelapse()
+        if self.instance is not None and not self._moves_slots(fields):
+            return
+        fields["camera"] = self.placed_camera()
+        try:
+            versions.checked_timetable(candidate(fields, self.instance), self.now)
+        except PlanRefused as error:
+            self.add_problems(error.problems)
+
+    def _moves_slots(self, fields: dict[str, Any]) -> bool:
+        return any(getattr(self.instance, name) != fields[name] for name in campaign.TIMING & set(fields))
 
     @property
     def has_place(self) -> bool:
@@ -267,6 +287,8 @@ class StartForm(ScheduleForm):
 
 class EditForm(ScheduleForm):
     """Another schedule for a timelapse that is not history. What has begun keeps its start."""
+
+    instance: Timelapse
 
     def __init__(
         self, *args: Any, timelapse: Timelapse, now: datetime, may_place: bool, **kwargs: Any
