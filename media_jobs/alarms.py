@@ -95,5 +95,5 @@ def _note(type_: EventType, queue: str, payload: dict[str, Any], now: datetime) 
 
 
 def topic_of(queue: str) -> str:
-    """Whom it concerns: the fleet hears every topic, and nobody follows this one alone."""
+    """Whom it concerns: the fleet hears every topic, and some may follow this one alone."""
     return f"queue.{queue}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +10,8 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import Error as DatabaseError
 
-from media_jobs import relay, roles
+from media_jobs import push, relay, roles
 
-_TOPIC = re.compile(r"(fleet|camera\.(new|\d{1,18})|timelapse\.\d{1,18})")
 MOST_TOPICS = 100
 LONGEST_MESSAGE = 16_384
 TRY_AGAIN_LATER = 1013  # RFC 6455's registry of close codes
@@ -95,5 +93,5 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
 
 def _are_topics(wanted: list[Any]) -> bool:
     return len(wanted) <= MOST_TOPICS and all(
-        isinstance(topic, str) and _TOPIC.fullmatch(topic) for topic in wanted
+        isinstance(topic, str) and push.FOLLOWED.fullmatch(topic) for topic in wanted
     )

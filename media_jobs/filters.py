@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django_filters.rest_framework import FilterSet
+from rest_framework.exceptions import ValidationError as Refusal
+from rest_framework.filters import OrderingFilter
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from media_jobs.models import MediaJob
 
@@ -19,6 +25,19 @@ def in_reach(moment: datetime) -> None:
     """Raises ValidationError for moments that no camera knows; year 1 and 9999 overflow in time zones."""
     if not EARLIEST <= moment < LATEST:
         raise ValidationError(f"Must lie between {EARLIEST:%Y} and {LATEST:%Y}.")
+
+
+class KnownOrdering(OrderingFilter):
+    """Refuses names that the list cannot be ordered by, as other values that are not valid, where DRF ignores them."""
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Iterable[str], view: APIView, request: Request
+    ) -> list[str]:
+        wanted = list(fields)
+        known = super().remove_invalid_fields(queryset, wanted, view, request)
+        if len(known) < len(wanted):
+            raise Refusal({self.ordering_param: ["The list cannot be ordered by this."]})
+        return list(known)
 
 
 class MomentFilter(django_filters.IsoDateTimeFilter):

@@ -97,15 +97,17 @@ class EventQuerySerializer(serializers.Serializer[Any]):
     topics = serializers.CharField(
         default=push.FLEET,
         max_length=4000,
-        help_text="Separated by commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`.",
+        help_text="Separated by commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`, `clock`, `queue.<name>`.",
     )
 
     def validate_topics(self, value: str) -> list[str]:
         topics = [topic.strip() for topic in value.split(",") if topic.strip()]
         if not topics or len(topics) > MAX_TOPICS:
             raise serializers.ValidationError(f"Name 1 to {MAX_TOPICS} topics.")
-        if any(topic != push.FLEET and not TOPIC.fullmatch(topic) for topic in topics):
-            raise serializers.ValidationError("A topic is fleet, camera.<id> or timelapse.<id>.")
+        if any(not push.FOLLOWED.fullmatch(topic) for topic in topics):
+            raise serializers.ValidationError(
+                "A topic is one of those of docs/events.md, such as timelapse.<id>."
+            )
         return topics
 
 

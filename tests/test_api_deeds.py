@@ -249,6 +249,8 @@ def test_captures_are_narrowed(client):
 
     assert found() == [late.pk, early.pk, other.pk]
     assert found(ordering="slot") == [other.pk, early.pk, late.pk]
+    refused = client.get("/api/v1/captures/", {"ordering": "-slot,bogus"})
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["ordering"])
     assert found(timelapse=berlin.pk) == [late.pk, early.pk]
     assert found(camera=other.timelapse.camera_id) == [other.pk]
     assert found(state="missed") == found(reason="no_worker") == [early.pk]

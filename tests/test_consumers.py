@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -54,6 +56,29 @@ async def following(*topics, since=None):
 def emit(topic, **payload):
     events.emit(EventType.CAPTURE_STORED, topic, payload)
     return Event.objects.latest("id").pk
+
+
+def documented_topics():
+    """The forms that docs/events.md names before it says what a message is, with an id or a name in them."""
+    text = (Path(__file__).parent.parent / "docs" / "events.md").read_text(encoding="utf-8")
+    forms = re.findall(r"`([a-z]+(?:\.(?:<\w+>|\w+))?)`", text.split("A message is")[0])
+    return [form.replace("<id>", "3").replace("<name>", "capture.barn-2") for form in forms]
+
+
+async def test_every_documented_topic_can_be_followed_and_asked_for():
+    topics = documented_topics()
+    assert {"fleet", "clock", "camera.3", "timelapse.3", "queue.capture.barn-2"} <= set(topics)
+    client = await following(*topics, since=0)
+    await client.close()
+
+    @sync_to_async
+    def asked(topics):
+        browser = Client()
+        browser.force_login(make_user(role="viewer"))
+        return browser.get("/api/v1/events/", {"since": 0, "topics": topics}).status_code
+
+    assert await asked(",".join(topics)) == 200
+    assert await asked("queue.") == await asked("clocks") == 400
 
 
 async def heard(client):
