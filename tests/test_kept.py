@@ -54,7 +54,7 @@ def fill(timelapse, day, states):
 
 
 def page_of(timelapse, **query):
-    return Kept(timelapse, NOW, Wish.of(query, VIENNA))
+    return Kept(timelapse, NOW, Wish.of(query, VIENNA, NOW))
 
 
 def cell_of(kept, day):
@@ -125,7 +125,7 @@ def test_months_have_neighbours(may, month, earlier, later):
     ],
 )
 def test_address_says_what_is_shown_and_nonsense_is_nothing(query, shown):
-    wish = Wish.of(query, VIENNA)
+    wish = Wish.of(query, VIENNA, NOW)
     assert (wish.month, wish.day, wish.at) == shown
     assert wish.gap == ""
 
@@ -167,6 +167,20 @@ def test_what_is_skipped_on_purpose_is_told_and_does_not_lower_what_was_kept(may
     assert "4 kept 1 missed 3 skipped on purpose" in text
     day = cell_of(page_of(may, month="2026-05"), DAY).kept
     assert (day.ratio, day.owed, day.skipped) == (0.8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("query", "at"),
+    [
+        ({"day": "2026-05-05", "time": "08:00:30"}, datetime(2026, 5, 5, 8, 0, 30, tzinfo=VIENNA)),
+        ({"day": "2026-05-05", "at": "08:00:30"}, datetime(2026, 5, 5, 8, 0, 30, tzinfo=VIENNA)),
+        ({"at": "08:00:30"}, datetime(2026, 5, 20, 8, 0, 30, tzinfo=VIENNA)),
+        ({"day": "2026-05-05", "at": "08:00"}, datetime(2026, 5, 5, 8, 0, tzinfo=VIENNA)),
+        ({"at": "late"}, None),
+    ],
+)
+def test_an_instant_may_be_a_reading_of_the_clock_with_seconds(query, at):
+    assert Wish.of(query, VIENNA, NOW).at == at
 
 
 def test_why_is_answered_in_one_request_with_the_picture_if_there_is_one(may, pages, viewer):

@@ -355,6 +355,16 @@ def test_preview_says_what_comes_and_what_is_left_out_and_saves_nothing(pages, o
     assert not Timelapse.objects.exists()
 
 
+@pytest.mark.parametrize(("seconds", "form"), [("20", r"\d\d:\d\d:\d\d"), ("300", r"\d\d:\d\d")])
+def test_preview_tells_all_its_times_in_one_format(pages, operator, seconds, form):
+    rule = rule_values(0, interval="custom", custom_count=seconds, custom_unit="1", on_the_clock="on")
+    address = reverse("timelapse-start-preview", args=[make_camera().pk])
+    text = pages(operator).post(address, start_values(**rule)).content.decode()
+    times = re.findall(r"<time [^>]*>([^<]*)</time>", text)
+    assert len(times) == 10
+    assert all(re.fullmatch(form, one) for one in times)
+
+
 def test_preview_tells_the_bytes_by_what_pictures_weigh(pages, operator):
     timelapse = running()
     stored = make_stored_capture(timelapse=timelapse, slot=clock.now() - timedelta(minutes=1))

@@ -38,12 +38,14 @@ class Wish:
     gap: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str], zone: ZoneInfo) -> Wish:
-        """Reads an address; what is no date or no time is as if it were not there."""
+    def of(cls, query: Mapping[str, str], zone: ZoneInfo, now: datetime) -> Wish:
+        """Reads an address; what is no date or no time is as if it were not there. A time alone is one of today."""
         day, at = _date(query.get("day", "")), _moment(query.get("at", ""))
-        reading = _time(query.get("time", ""))
-        if day and reading:
-            at = datetime.combine(day, reading, tzinfo=zone)
+        reading = _time(query.get("time", "")) if day else None
+        if at is None and reading is None:
+            reading = _time(query.get("at", ""))
+        if reading is not None:
+            at = datetime.combine(day or now.astimezone(zone).date(), reading, tzinfo=zone)
         if at is not None:
             day = at.astimezone(zone).date()
         month = MONTH.fullmatch(query.get("month", ""))

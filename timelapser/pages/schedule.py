@@ -11,6 +11,7 @@ from django.urls import reverse
 from cameras.models import Camera
 from captures import campaign, forecast
 from captures.exceptions import CameraBusy, CampaignError
+from captures.intervalometer import Coming
 from captures.models import Timelapse
 from media_jobs import clock, roles
 from media_jobs.roles import OPERATE
@@ -81,9 +82,12 @@ def preview_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 def foreseen(timelapse: Timelapse) -> dict[str, Any]:
     """What is coming of a timelapse, saved or not: for the preview."""
+    coming = forecast.forecast(timelapse, limit=SHOWN_SLOTS)
+    has_seconds = any(isinstance(line, Coming) and line.at.second for line in coming)
     return {
         "timelapse": timelapse,
-        "coming": forecast.forecast(timelapse, limit=SHOWN_SLOTS),
+        "coming": coming,
+        "clock_format": "H:i:s" if has_seconds else "H:i",  # one for all lines
         "expected": forecast.expectation(timelapse),
     }
 

@@ -60,7 +60,7 @@ class TimelapsePage:
         self.timelapse = timelapse
         self.now = now
         self._film_id = (query or {}).get("film", "")
-        self._wish = Wish.of(query or {}, timelapse.zone)
+        self._wish = Wish.of(query or {}, timelapse.zone, now)
 
     @cached_property
     def card(self) -> Card:
