@@ -2,6 +2,8 @@
 
 The rows are written ahead; the planner then waits for each instant itself, so that no worker waits or decides timing.
 What a planner wrote and could not send (killed between the two) is found as unsent by the next tick, or by the sweep.
+That something was sent is noted a moment later, for many at once: where a planner is killed between the two, or the
+sweep looks just then, it is sent again, and the worker that comes second finds it claimed or done.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ PERIOD = timedelta(seconds=1)
 AHEAD = 2 * PERIOD  # a timelapse that somebody holds for a whole tick is planned in time by the next one
 LOOK_AGAIN = timedelta(seconds=0.15)
 BATCH = 100
+NOTED = 100  # so many captures that were sent are noted in one statement
+BREATH = timedelta(seconds=0.25)  # with nothing to send for so long there is time to note what was sent
 SET_ASIDE = timedelta(minutes=5)
 PULSE = "captures.plan"
 CLOCK = "clock"  # the topic of what concerns it: the fleet hears every topic
@@ -61,6 +65,24 @@ class Step:
     next_slot_at: datetime | None
 
 
+class SentNotes:
+    """What was sent and is not noted yet: a statement for each slot would cost more than the sending."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: dict[int, datetime] = {}
+
+    def add(self, capture_id: int, now: datetime) -> None:
+        self.count += 1
+        self._waiting[capture_id] = now
+        if len(self._waiting) >= NOTED:
+            self.write()
+
+    def write(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        ledger.note_first_sent(waiting)
+
+
 class ClockWasSetBack(Exception):
     """The database's clock was set back since this tick read it."""
 
@@ -89,17 +111,32 @@ def plan() -> int:
     end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
     last_tick_at = _tick(hand.now())
     orders = _unsent(horizon, hand.now(), after=0)
+    notes = SentNotes()
+    try:
+        _send_until(end, horizon, hand, orders, notes, last_tick_at)
+    finally:
+        notes.write()
+    return notes.count
+
+
+def _send_until(
+    end: datetime,
+    horizon: datetime,
+    hand: DatabaseClock,
+    orders: deque[Order],
+    notes: SentNotes,
+    last_tick_at: datetime | None,
+) -> None:
     newest = max((order.capture_id for order in orders), default=0)
-    sent = 0
     claim_at: datetime | None = hand.now()
     while True:
-        sent += _send_due(orders, hand.now())
+        _send_due(orders, hand, notes)
         now = hand.now()
         if claim_at is not None and claim_at <= now:
             try:
                 taken = claim(horizon, now, last_tick_at=last_tick_at, is_by_the_clock=True)
             except ClockWasSetBack:
-                return sent  # the next tick begins with the true time
+                return  # the next tick begins with the true time
             if taken < BATCH:
                 claim_at = now + LOOK_AGAIN if _unclaimed(horizon, now).exists() else None
             fresh = _unsent(horizon, now, after=newest)
@@ -108,7 +145,9 @@ def plan() -> int:
             continue
         moments = [*([orders[0].slot] if orders else []), *([claim_at] if claim_at else [])]
         if not moments or min(moments) >= end:
-            return sent
+            return
+        if not orders or orders[0].slot - now > BREATH:
+            notes.write()
         hand.wait_until(min(moments))
 
 
@@ -300,15 +339,14 @@ def _unsent(horizon: datetime, now: datetime, *, after: int) -> deque[Order]:
     return deque(Order(*row) for row in rows)
 
 
-def _send_due(orders: deque[Order], now: datetime) -> int:
-    due: list[Order] = []
+def _send_due(orders: deque[Order], hand: DatabaseClock, notes: SentNotes) -> None:
+    refused: list[int] = []
+    now = hand.now()
     while orders and orders[0].slot <= now:
-        due.append(orders.popleft())
-    sent = [
-        order.capture_id for order in due if ledger.send(order.capture_id, order.give_up_at, site=order.site)
-    ]
-    if sent:
-        ledger.note_sent(sent, now)
-    if refused := [order.capture_id for order in due if order.capture_id not in sent]:
+        order = orders.popleft()
+        if ledger.send(order.capture_id, order.give_up_at, site=order.site):
+            notes.add(order.capture_id, now)
+        else:
+            refused.append(order.capture_id)
+    if refused:
         ledger.note_refused(refused)
-    return len(sent)

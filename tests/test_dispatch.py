@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from captures import campaign, days, dispatch, ledger, settlement
 from captures.coverage import coverage
@@ -547,3 +548,25 @@ def test_broker_that_was_away_is_blamed_for_what_nobody_could_be_told_of(monkeyp
         "no_worker",
     )
     assert lost.detail == ledger.words_of("broker_away")
+
+
+def test_what_was_sent_is_noted_with_its_own_instant_and_leaves_a_claim_alone():
+    timelapse, now = running(interval_s=600), clock.now()
+    fields = {"timelapse": timelapse, "give_up_at": now + timedelta(minutes=1)}
+    rows = [make_capture(slot=now - n * SECOND, **fields) for n in range(4)]
+    claimed, refused, busy, free = rows
+    Capture.objects.filter(pk=claimed.pk).update(sent_at=now - 9 * SECOND)
+    Capture.objects.filter(pk=refused.pk).update(reason="broker_away")
+    Capture.objects.filter(pk=busy.pk).update(reason="camera_busy")
+
+    with CaptureQueriesContext(connection) as asked:
+        ledger.note_first_sent({row.pk: now + n * SECOND for n, row in enumerate(rows)})
+
+    found = {row.pk: (row.sent_at, row.reason) for row in timelapse.captures.all()}
+    assert len(asked) == 1
+    assert found == {
+        claimed.pk: (now - 9 * SECOND, ""),
+        refused.pk: (now + SECOND, ""),
+        busy.pk: (None, "camera_busy"),
+        free.pk: (now + 3 * SECOND, ""),
+    }
