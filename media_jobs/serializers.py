@@ -97,7 +97,7 @@ class EventQuerySerializer(serializers.Serializer[Any]):
     topics = serializers.CharField(
         default=push.FLEET,
         max_length=4000,
-        help_text="Separated by commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`, `clock`, `queue.<name>`.",
+        help_text="By commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`, `clock`, `queue.<name>`.",
     )
 
     def validate_topics(self, value: str) -> list[str]:
