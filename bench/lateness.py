@@ -41,7 +41,8 @@ from timelapser.embedded.up import beat_command
 from timelapser.queues import POOLS, worker_command
 
 WORKERS = tuple(POOLS)
-SETTLE_S = 20  # the first ticks after thousands of starts are not the measured ones
+SETTLE_S = 15
+SETTLE_EACH_S = 0.005  # what was owed while they were started is written first
 GRACE_S = 31
 
 OURS = """
@@ -124,7 +125,7 @@ def run_ours(count: int, options: argparse.Namespace) -> Found:
         start_all(stack, folder, count, options.interval)
         stack.start("planner", worker_command(POOLS["planner"]))
         stack.start("beat", beat_command())
-        read_queue(stack, SETTLE_S, settle=True)
+        read_queue(stack, SETTLE_S + count * SETTLE_EACH_S, settle=True)
         start = time.time()
         before = cpu_of(stack, "beat", "planner")
         arrivals = read_queue(stack, options.seconds, settle=True)
@@ -141,7 +142,7 @@ def run_with_pictures(count: int, options: argparse.Namespace) -> Found:
         for name in ("planner", "capture", "upkeep"):
             stack.start(name, worker_command(POOLS[name]))
         stack.start("beat", beat_command())
-        time.sleep(SETTLE_S)
+        time.sleep(SETTLE_S + count * SETTLE_EACH_S)
         start = time.time()
         before = cpu_of(stack, "beat", "planner")
         time.sleep(options.seconds)
