@@ -1,6 +1,6 @@
 """How late timelapses are: 100, 1,000 and 10,000 at 60 s, idle and with every render slot busy, against the peer.
 
-    python bench/lateness.py [--timelapses 100 1000 10000] [--interval 60] [--seconds 60] [--pictures 1000]
+    python bench/lateness.py [--timelapses 100 1000 10000] [--interval 60] [--seconds 20] [--pictures 1000]
 
 Ours is beat, `captures.plan` and a planner; the peer is plain django-celery-beat with one PeriodicTask for each
 timelapse. Both run as in production on PostgreSQL and Valkey, one after the other for each number, and their messages
@@ -13,7 +13,6 @@ A render slot is busy with the encoder as the video worker runs it, niced.
 
 import argparse
 import base64
-import itertools
 import json
 import os
 import pathlib
@@ -44,6 +43,7 @@ WORKERS = tuple(POOLS)
 SETTLE_S = 15
 SETTLE_EACH_S = 0.005  # what was owed while they were started is written first
 GRACE_S = 31
+PAUSE_S = 12  # between the peer's two lines: the encoders start, the reader ends
 
 OURS = """
 from cameras.models import Camera
@@ -96,6 +96,7 @@ class Found:
 
     owed: int
     arrived: list[float] = field(default_factory=list)
+    shots: int = 0  # messages in all, where they are more than those that were owed
     cpu_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -103,59 +104,75 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--timelapses", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--interval", type=int, default=60)
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument(
+        "--seconds", type=int, default=20, help="of each line; twice, and a pause, fit an interval"
+    )
     parser.add_argument("--pictures", type=int, default=1000, help="up to so many, pictures are really taken")
     options = parser.parse_args()
+    if 2 * options.seconds + PAUSE_S > options.interval:
+        parser.error("Two runs and the pause between them must fit into one interval.")
     print(f"One slot in {options.interval} s each, {options.seconds} s for each line; ms after the slot:\n")
     print("| timelapses | renders | clock | owed | came | p50 | p95 | p99 | max | CPU ms a shot |")
     print("|--:|---|---|--:|--:|--:|--:|--:|--:|--:|")
-    for count, is_busy in itertools.product(options.timelapses, (False, True)):
-        with busy_slots(is_busy=is_busy):
-            words = "every slot" if is_busy else "none"
-            show(count, words, "limit: bare loop, sleep and one PING", bare_loop(count, options))
-            show(count, words, "**ours**, message at a worker", run_ours(count, options))
-            if count <= options.pictures:
-                show(count, words, "**ours**, reading begins", run_with_pictures(count, options))
-            show(count, words, "a PeriodicTask each, message at a worker", run_peer(count, options))
+    for count in options.timelapses:
+        runs = {
+            "limit: bare loop, sleep and one PING": bare_loop(count, options),
+            "**ours**, message at a worker": run_ours(count, options),
+            "a PeriodicTask each, message at a worker": run_peer(count, options),
+        }
+        if count <= options.pictures:
+            runs["**ours**, reading begins"] = run_with_pictures(count, options)
+        for number, renders in enumerate(("none", "every slot")):
+            for name, found in runs.items():
+                show(count, renders, name, found[number])
 
 
-def run_ours(count: int, options: argparse.Namespace) -> Found:
-    """Beat and planner; the messages are taken by the bare reader."""
-    with stack_of(options, count) as (stack, folder):
+def run_ours(count: int, options: argparse.Namespace) -> list[Found]:
+    """Beat and planner; the messages are taken by the bare reader. Idle, then with every render slot busy."""
+    found = []
+    with stack_of(count) as (stack, folder):
         start_all(stack, folder, count, options.interval)
         stack.start("planner", worker_command(POOLS["planner"]))
         stack.start("beat", beat_command())
         read_queue(stack, SETTLE_S + count * SETTLE_EACH_S, settle=True)
-        start = time.time()
-        before = cpu_of(stack, "beat", "planner")
-        arrivals = read_queue(stack, options.seconds, settle=True)
-        cpu_s = cpu_of(stack, "beat", "planner", since=before)
-        slots = slots_of(stack, start, options.seconds)
-        lateness = [(arrivals[pk] - slot) * 1000 for pk, slot in slots.items() if pk in arrivals]
-        return Found(len(slots), lateness, cpu_s=cpu_s)
+        for is_busy in (False, True):
+            with busy_slots(is_busy=is_busy):
+                read_queue(stack, 1, settle=True)
+                start, before = time.time(), cpu_of(stack, "beat", "planner")
+                arrivals = read_queue(stack, options.seconds, settle=True)
+                cpu_s = cpu_of(stack, "beat", "planner", since=before)
+            slots = slots_of(stack, start, options.seconds)
+            lateness = [(arrivals[pk] - slot) * 1000 for pk, slot in slots.items() if pk in arrivals]
+            found.append(Found(len(slots), lateness, shots=len(arrivals), cpu_s=cpu_s))
+    return found
 
 
-def run_with_pictures(count: int, options: argparse.Namespace) -> Found:
+def run_with_pictures(count: int, options: argparse.Namespace) -> list[Found]:
     """The same with the workers that take the pictures and look after the ledger."""
-    with stack_of(options, count) as (stack, folder):
+    spans = []
+    with stack_of(count) as (stack, folder):
         start_all(stack, folder, count, options.interval)
         for name in ("planner", "capture", "upkeep"):
             stack.start(name, worker_command(POOLS[name]))
         stack.start("beat", beat_command())
         time.sleep(SETTLE_S + count * SETTLE_EACH_S)
-        start = time.time()
-        before = cpu_of(stack, "beat", "planner")
-        time.sleep(options.seconds)
-        cpu_s = cpu_of(stack, "beat", "planner", since=before)
+        for is_busy in (False, True):
+            with busy_slots(is_busy=is_busy):
+                start, before = time.time(), cpu_of(stack, "beat", "planner")
+                time.sleep(options.seconds)
+                spans.append((start, cpu_of(stack, "beat", "planner", since=before)))
         time.sleep(GRACE_S)
-        rows = stack.rows(
-            "SELECT state, lateness_ms FROM captures_capture"
-            " WHERE slot >= to_timestamp(%s) AND slot < to_timestamp(%s)",
-            start,
-            start + options.seconds,
-        )
-        late = [float(row["lateness_ms"]) for row in rows if row["state"] == "stored"]
-        return Found(len(rows), late, cpu_s=cpu_s)
+        return [_read(stack, start, options.seconds, cpu_s) for start, cpu_s in spans]
+
+
+def _read(stack: Stack, start: float, seconds: float, cpu_s: dict[str, float]) -> Found:
+    rows = stack.rows(
+        "SELECT state, lateness_ms FROM captures_capture WHERE slot >= to_timestamp(%s) AND slot < to_timestamp(%s)",
+        start,
+        start + seconds,
+    )
+    late = [float(row["lateness_ms"]) for row in rows if row["state"] == "stored"]
+    return Found(len(rows), late, cpu_s=cpu_s)
 
 
 def start_all(stack: Stack, folder: pathlib.Path, count: int, interval_s: int) -> None:
@@ -164,41 +181,48 @@ def start_all(stack: Stack, folder: pathlib.Path, count: int, interval_s: int) -
         stack.python(OURS, str(folder), first, min(first + 1000, count), interval_s)
 
 
-def run_peer(count: int, options: argparse.Namespace) -> Found:
-    """Beat alone, which has a row for each timelapse."""
-    with stack_of(options, count) as (stack, _):
+def run_peer(count: int, options: argparse.Namespace) -> list[Found]:
+    """Beat alone, which has a row for each timelapse. What comes after the line's end has not come."""
+    found, step = [], options.interval / count
+    with stack_of(count) as (stack, _):
         start = time.time() + 2 * SETTLE_S
         stack.python(PEERS, count, options.interval, start)
         stack.start("beat", beat_command())
         if start - time.time() < SETTLE_S / 2:
             raise SystemExit("The machine is too busy: beat was not ready before the first slot.")
-        time.sleep(start - time.time())
-        before = cpu_of(stack, "beat")
-        owed = int(options.seconds * count / options.interval)
-        found = read_queue(stack, options.seconds)
-        cpu_s = cpu_of(stack, "beat", since=before)
-        step = options.interval / count
-        lateness = [(found[n] - (start + n * step)) * 1000 for n in range(min(count, owed)) if n in found]
-        return Found(min(count, owed), lateness, cpu_s=cpu_s)
+        for begin, is_busy in ((0, False), (options.seconds + PAUSE_S, True)):
+            with busy_slots(is_busy=is_busy):
+                time.sleep(max(0.0, start + begin - time.time()))
+                before = cpu_of(stack, "beat")
+                arrivals = read_queue(stack, options.seconds)
+                cpu_s = cpu_of(stack, "beat", since=before)
+            owed = [n for n in range(count) if begin <= n * step < begin + options.seconds]
+            lateness = [(arrivals[n] - start - n * step) * 1000 for n in owed if n in arrivals]
+            found.append(Found(len(owed), lateness, shots=len(arrivals), cpu_s=cpu_s))
+    return found
 
 
-def bare_loop(count: int, options: argparse.Namespace) -> Found:
+def bare_loop(count: int, options: argparse.Namespace) -> list[Found]:
     """The limit of the machine."""
-    with stack_of(options, 1) as (stack, _):
+    found = []
+    with stack_of(1) as (stack, _):
         broker = broker_of(stack)
         broker.ping()
-        step, start, found = options.interval / count, time.time() + 0.1, []
-        for number in range(int(options.seconds / step)):
-            instant = start + number * step
-            time.sleep(max(0.0, instant - time.time()))
-            broker.ping()
-            found.append((time.time() - instant) * 1000)
+        for is_busy in (False, True):
+            with busy_slots(is_busy=is_busy):
+                step, start, late = options.interval / count, time.time() + 0.1, []
+                for number in range(int(options.seconds / step)):
+                    instant = start + number * step
+                    time.sleep(max(0.0, instant - time.time()))
+                    broker.ping()
+                    late.append((time.time() - instant) * 1000)
+            found.append(Found(len(late), late))
         broker.close()
-        return Found(len(found), found)
+    return found
 
 
 @contextmanager
-def stack_of(options: argparse.Namespace, count: int) -> Iterator[tuple[Stack, pathlib.Path]]:
+def stack_of(count: int) -> Iterator[tuple[Stack, pathlib.Path]]:
     """An empty database and a broker; the processes are started by the run."""
     with tempfile.TemporaryDirectory(prefix="tlb-") as name, fresh_database(pathlib.Path(name)) as url:
         folder = fill(pathlib.Path(name), count)
@@ -301,7 +325,10 @@ def show(count: int, renders: str, name: str, found: Found) -> None:
     values = sorted(found.arrived)
     at = [min(len(values) - 1, int(len(values) * share)) for share in (0.5, 0.95, 0.99, 1)]
     points = [f"{values[position]:,.1f}" for position in at] if values else ["–"] * 4
-    cpu = [f"{1000 * spent / max(1, len(values)):.2f} {process}" for process, spent in found.cpu_s.items()]
+    cpu = [
+        f"{1000 * spent / max(1, found.shots or len(values)):.2f} {process}"
+        for process, spent in found.cpu_s.items()
+    ]
     cells = [
         f"{count:,}",
         renders,
