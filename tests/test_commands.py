@@ -20,7 +20,7 @@ def test_check_ledger_fails_where_the_ledger_disagrees(capsys):
     assert "whole" in capsys.readouterr().out
     Timelapse.objects.filter(pk=timelapse.pk).update(image_count=3)
 
-    with pytest.raises(CommandError, match="1 faults"):
+    with pytest.raises(CommandError, match="2 faults"):
         call_command("check_ledger")
     call_command("check_ledger", str(other.pk))
     assert timelapse.name in capsys.readouterr().out
