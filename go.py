@@ -11,6 +11,7 @@ python3 go.py lock                     pin the requirements again
 from __future__ import annotations
 
 import ast
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -26,6 +27,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed.txt"
 LOCKS = {"requirements.txt": "requirements/base.in", "requirements/dev.txt": "requirements/dev.in"}
+# What waits for real processes: killed ones; well ones and a browser.
+LANES = ("harm", "(e2e or slow or browser) and not harm")
 CHECKS = (
     ("-m", "ruff", "check", "."),
     ("-m", "ruff", "format", "--check", "."),
@@ -190,22 +193,33 @@ def test(arguments: list[str]) -> int:
     if check():
         print("Style, types or contracts failed (above): the tests were not started.")
         return 1
-    # The tests with the real processes mostly wait: they run beside the others, and speak when they have ended.
-    with tempfile.TemporaryFile("w+") as said:
-        beside = subprocess.Popen([*pytest, "-m", "e2e or slow"], stdout=said, stderr=subprocess.STDOUT)
+    return max(run_beside(pytest), key=abs)
+
+
+def run_beside(pytest: list) -> list[int]:
+    """The tests in lanes: those with real processes mostly wait, so they run beside the others and speak at the end."""
+    others = f"not ({' or '.join(f'({lane})' for lane in LANES)}) and not soak"
+    # the database of the embedded default is SQLite, that of production PostgreSQL: both must do
+    sqlite = os.environ | {"TIMELAPSER_TEST_DATABASE": "sqlite"}
+    with contextlib.ExitStack() as files:
+        said = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in LANES]
+        beside = [
+            subprocess.Popen([*pytest, "-m", f"({lane}) and not soak"], stdout=file, stderr=subprocess.STDOUT)
+            for lane, file in zip(LANES, said, strict=True)
+        ]
         try:
-            code = subprocess.run([*pytest, "-m", "not (e2e or slow)"]).returncode
-            # the database of the embedded default is SQLite, that of production PostgreSQL: both must do
-            environment = os.environ | {"TIMELAPSER_TEST_DATABASE": "sqlite"}
-            code = code or subprocess.run([*pytest, "--only-database"], env=environment).returncode
-            code = beside.wait() or code
+            codes = [subprocess.run([*pytest, "-m", others]).returncode]
+            codes.append(subprocess.run([*pytest, "--only-database", "-m", others], env=sqlite).returncode)
+            codes += [lane.wait() for lane in beside]
         finally:
-            if beside.poll() is None:
-                beside.send_signal(signal.SIGINT)  # it then stops what it has started
-                beside.wait()
-        said.seek(0)
-        print("The tests with the real processes:", said.read(), sep="\n")
-    return code
+            for lane in beside:
+                if lane.poll() is None:
+                    lane.send_signal(signal.SIGINT)  # it then stops what it has started
+                    lane.wait()
+        for lane, file in zip(LANES, said, strict=True):
+            file.seek(0)
+            print(f"The tests that are marked {lane}:", file.read(), sep="\n")
+    return codes
 
 
 if __name__ == "__main__":

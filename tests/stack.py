@@ -473,6 +473,8 @@ def _signal_group(process: int, number: int) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "e2e: the real processes together, a minute and more")
+    config.addinivalue_line("markers", "harm: of these, the ones in which processes are killed or cut off")
+    config.addinivalue_line("markers", "soak: not part of the whole suite; `go.py test -m soak` runs them")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.chaos.verdict import promised, taken_twice
 from tests.stack import is_ready, running_stack, wait_for
 from timelapser.queues import POOLS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.timeout(400)]
 
 KILLS = 20
 REASONS = LATE | {"scheduler_was_down", "broker_away", "worker_lost", "unexpected"}

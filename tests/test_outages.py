@@ -18,7 +18,7 @@ from tests.evidence import unfinished_files
 from tests.stack import is_ready, running_stack, wait_for
 
 OUTAGE_S = float(os.environ.get("TIMELAPSER_OUTAGE_S", "3"))
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + len(OUTAGES) * (OUTAGE_S + 60))]
+pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.timeout(300 + len(OUTAGES) * (OUTAGE_S + 60))]
 
 # Away for a second, some to start again, and a clock of its own that goes round: idle, all were back in 4 s.
 BACK_WITHIN_S = 30
