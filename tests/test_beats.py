@@ -24,7 +24,7 @@ from tests.stack import running_stack, wait_for
 from timelapser.embedded.up import beat_command
 from timelapser.queues import POOLS, site_pool, worker_command
 
-pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.soak, pytest.mark.timeout(300)]
 
 SLOTS = 60
 TIMELAPSES = 4

@@ -10,7 +10,7 @@ from tests.chaos.verdict import judge
 from tests.evidence import captures, unfinished_files, wait_until_settled
 from tests.stack import wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.soak, pytest.mark.timeout(420)]
 
 SLOTS = 40
 # A job that the lost machine had in hand is taken back when its lease has run out: 60 s, and 30 s to be seen.

@@ -9,7 +9,7 @@ from tests.chaos.outages import end_all
 from tests.chaos.verdict import judge
 from tests.stack import running_stack, wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.harm, pytest.mark.soak, pytest.mark.timeout(300)]
 
 HOUR_S = 3600
 WRONG_FOR_SLOTS = 3
@@ -92,7 +92,6 @@ def test_machine_whose_clock_is_wrong_for_a_while_goes_on_by_itself(clocks, seco
     }
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("seconds", [-HOUR_S, HOUR_S], ids=["back", "forth"])
 def test_database_whose_clock_is_wrong_for_a_while_stops_nobody_for_longer(clocks, seconds):
     clocks.await_pictures(clocks.now())
@@ -102,7 +101,6 @@ def test_database_whose_clock_is_wrong_for_a_while_stops_nobody_for_longer(clock
     clocks.await_pictures(clocks.now(), count=3)
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("seconds", [-HOUR_S, HOUR_S], ids=["back", "forth"])
 def test_workers_whose_clocks_are_wrong_for_a_while_stop_nobody_for_longer(clocks, seconds):
     clocks.await_pictures(clocks.now())
