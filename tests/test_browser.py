@@ -393,10 +393,10 @@ def test_holes_are_seen_in_the_month_and_the_day_and_explained_in_a_click(visit,
         cell.focus()
         page.keyboard.press("Tab")
         page.keyboard.press("Shift+Tab")
-        expect(cell.locator(".tip")).to_contain_text("55 of 73 kept")
-        expect(cell.locator(".tip")).to_contain_text("The scheduler was down at that time.")
+        expect(cell.locator(".tip")).to_contain_text("55 of 73 wanted kept")
+        expect(cell.locator(".tip")).to_contain_text("Nothing was planned then")
         cell.click()
-        expect(page.locator("#part-day")).to_contain_text("55 of 73 owed pictures kept")
+        expect(page.locator("#part-day")).to_contain_text("55 of 73 wanted pictures kept")
         expect(page.locator(".ribbon .fill-missed")).to_have_count(2)
 
         ribbon = page.locator(".ribbon")
