@@ -28,7 +28,13 @@ class Recipe(models.Model):
         MEDIUM = "medium"
         HIGH = "high"
 
+    class Frames(models.TextChoices):
+        ALL = "all", "every picture"
+        CLEAN = "clean", "none with a flag"
+        FLAWLESS = "flawless", "only those that were found good"
+
     name = models.CharField(max_length=100, unique=True)
+    frames = models.CharField("takes", max_length=10, choices=Frames.choices, default=Frames.ALL)
     fps = models.PositiveSmallIntegerField(
         "pictures a second", default=24, validators=[MinValueValidator(1), MaxValueValidator(120)]
     )
@@ -96,6 +102,7 @@ class Video(models.Model):
     duration_s = models.FloatField(default=0, editable=False)
     asked_at = models.DateTimeField(null=True, editable=False)
     asked_image_count = models.PositiveIntegerField(default=0, editable=False)
+    asked_frames_revision = models.PositiveIntegerField(default=0, editable=False)
     rendered_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Timelapses, the schedules they had, and the ledger: one capture for each instant that was owed."""
+"""Timelapses, the schedules they had, and the time that nobody kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from django.db.models import Q
 
 from captures.intervalometer import Plan, PlanError, Timetable, every
 
-RULE_LENGTH = 80
 NOT_CALCULATED = (ValueError, ArithmeticError, LookupError)  # what a timetable that nobody can use raises
 KNOWN_TIMETABLES = 20_000  # those of all timelapses that run, so that each is read from its document once
 
@@ -90,7 +89,20 @@ class Timelapse(models.Model):
     next_slot_at = models.DateTimeField(null=True, editable=False, help_text="Where the ledger ends.")
     set_aside_until = models.DateTimeField(null=True, editable=False)
     schedule_error = models.TextField(default="", editable=False)
+    said = models.JSONField(
+        "settings",
+        default=dict,
+        editable=False,
+        help_text="What is set for this timelapse; the rest is inherited.",
+    )
     image_count = models.PositiveIntegerField(default=0, editable=False)
+    flagged_count = models.PositiveIntegerField(default=0, editable=False)
+    discarded_count = models.PositiveIntegerField(default=0, editable=False)
+    frames_revision = models.PositiveIntegerField(
+        default=0,
+        editable=False,
+        help_text="Counts what films must follow besides new pictures: flags, discards.",
+    )
     latest_capture = models.ForeignKey(
         "captures.Capture", null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
     )
@@ -255,82 +267,3 @@ class Gap(models.Model):
     def _within(self, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
         from_at = max(start or self.from_at, self.from_at)
         return from_at, max(from_at, min(end or self.until_at, self.until_at))
-
-
-class CaptureQuerySet(models.QuerySet["Capture"]):
-    def owed(self) -> CaptureQuerySet:
-        return self.filter(state=Capture.State.OWED)
-
-    def stored(self) -> CaptureQuerySet:
-        return self.filter(state=Capture.State.STORED)
-
-
-class Capture(models.Model):
-    """One slot of one timelapse, and what became of it. Moved by `captures.ledger` and `captures.settlement` alone.
-
-    owed -> stored | failed (reason) | missed (reason) | skipped (reason)
-    """
-
-    class State(models.TextChoices):
-        OWED = "owed"
-        STORED = "stored"
-        FAILED = "failed"
-        MISSED = "missed"
-        SKIPPED = "skipped"
-
-    class Origin(models.TextChoices):
-        GRID = "grid", "the clock"
-        PERSON = "person", "a person"
-
-    timelapse = models.ForeignKey(Timelapse, on_delete=models.PROTECT, related_name="captures")
-    slot = models.DateTimeField()
-    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.GRID)
-    requested_by = models.CharField(max_length=150, default="clock")
-    rule = models.CharField(max_length=RULE_LENGTH, default="", help_text="Which rule of the plan owed it.")
-    correlation_id = models.CharField(max_length=64, default="")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.OWED)
-    reason = models.CharField(max_length=60, default="")
-    detail = models.TextField(default="")
-    give_up_at = models.DateTimeField(help_text="Not started by then: missed.")
-    sent_at = models.DateTimeField(null=True)
-    claimed_at = models.DateTimeField(null=True)
-    lease_until = models.DateTimeField(null=True)
-    attempt = models.PositiveSmallIntegerField(default=0)
-    worker = models.CharField(max_length=150, default="")
-    taken_at = models.DateTimeField(null=True)
-    lateness_ms = models.IntegerField(null=True, help_text="Start of the reading against the slot.")
-    duration_ms = models.PositiveIntegerField(
-        null=True, help_text="From the start of the reading to the file."
-    )
-    day_number = models.PositiveIntegerField(default=1)
-    file = models.CharField(max_length=200, default="")
-    bytes = models.PositiveBigIntegerField(default=0)
-    width = models.PositiveIntegerField(default=0)
-    height = models.PositiveIntegerField(default=0)
-    codec = models.CharField(max_length=20, default="")
-    checksum = models.CharField(max_length=64, default="", help_text="SHA-256 of the file.")
-    thumbnail = models.CharField(max_length=200, default="")
-    small = models.CharField(max_length=200, default="")
-
-    objects = CaptureQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["timelapse", "slot"], name="captures_one_per_slot"),
-            models.CheckConstraint(
-                condition=~Q(state="stored") | (Q(bytes__gt=0) & ~Q(file="") & ~Q(checksum="")),
-                name="captures_stored_has_its_file",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["owed", "stored"]) | ~Q(reason=""), name="captures_gone_has_its_reason"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["give_up_at"], condition=Q(state="owed"), name="captures_owed"),
-            models.Index(fields=["timelapse", "state", "slot"], name="captures_by_state"),
-            models.Index(fields=["-slot", "-id"], name="captures_by_slot"),
-            models.Index(fields=["correlation_id"], name="captures_by_correlation"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.slot:%Y-%m-%d %H:%M:%S} {self.state}"
