@@ -50,10 +50,13 @@ class _House:
 class Scene:
     """Draws the view at any moment; the same moment gives the same picture."""
 
-    def __init__(self, width: int = 1280, height: int = 720, view: View = HARBOUR) -> None:
+    def __init__(
+        self, width: int = 1280, height: int = 720, view: View = HARBOUR, *, day_s: float = DAY_S
+    ) -> None:
         self.width = width
         self.height = height
         self.view = view
+        self.day_s = day_s
         self._unit = height / 720
         chance = np.random.default_rng(view.seed)
         self._horizon = round(height * 0.72)
@@ -64,8 +67,14 @@ class Scene:
 
     def draw(self, moment: datetime) -> Pixels:
         """(height, width, 3), uint8, BGR, with the clock painted in."""
+        pixels = self.draw_view(moment)
+        paint_clock(pixels, moment, name=self.view.name)
+        return pixels
+
+    def draw_view(self, moment: datetime) -> Pixels:
+        """(height, width, 3), uint8, BGR: what is before the camera, without its clock."""
         seconds = (moment - EPOCH).total_seconds()
-        day = (seconds / DAY_S + self.view.phase) % 1.0
+        day = (seconds / self.day_s + self.view.phase) % 1.0
         light = float(np.clip(0.5 - 0.75 * math.cos(math.tau * day), 0.10, 1.0))
         pixels = self._draw_sky(day)
         self._draw_lights_of_the_sky(pixels, day, light)
@@ -75,7 +84,6 @@ class Scene:
         if self.view.has_crane:
             self._draw_crane(pixels, seconds, light)
         self._draw_water(pixels, seconds)
-        paint_clock(pixels, moment, name=self.view.name)
         return pixels
 
     def _draw_sky(self, day: float) -> Pixels:
