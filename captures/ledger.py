@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import BigAutoField, Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from cameras import health
+from cameras import health, places
 from cameras.models import Camera
 from captures.exceptions import CameraOff, NotRunning
 from captures.models import Capture, CaptureQuerySet, Timelapse
@@ -190,6 +190,7 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
     """
     now = clock.now()
     timelapse = capture.timelapse
+    weather = places.reading_for(timelapse.camera, capture.slot)  # from our own rows: nobody is asked
     with transaction.atomic():
         held = _held(capture).update(
             state=State.STORED,
@@ -205,6 +206,7 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
             height=picture.height,
             codec=picture.codec,
             checksum=picture.checksum,
+            weather=weather,
         )
         if not held:
             return False
