@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from cameras import sealing
+from cameras.exceptions import SealBroken
 from cameras.models import Camera, GlobalSettings
-from cameras.settings import Effective, Settings, resolve
+from cameras.settings import Effective, Settings, options, resolve
 
 
 def said_globally() -> dict[str, Any]:
@@ -20,3 +22,17 @@ def globally() -> Settings:
 
 def of_camera(camera: Camera) -> Effective:
     return resolve(said_globally(), camera.said)
+
+
+def secret(name: str) -> str:
+    """The setting `name` that is kept sealed, opened; empty where it is not set. For whoever sends it, and nobody else.
+
+    Raises SealBroken where none of the keys opens it.
+    """
+    try:
+        return sealing.unseal(str(said_globally().get(name, "")))
+    except SealBroken as error:
+        label = options(Settings)[name].label
+        raise SealBroken(
+            f"{label}: sealed with a key that this system does not have; enter it again."
+        ) from error

@@ -54,6 +54,10 @@ class GlobalSettings(models.Model):
     def __str__(self) -> str:
         return "Settings for all cameras"
 
+    @property
+    def topic(self) -> str:
+        return "settings"
+
 
 class SettingChange(models.Model):
     """One value that somebody changed, at one level; of secrets only that it was."""

@@ -97,7 +97,8 @@ class EventQuerySerializer(serializers.Serializer[Any]):
     topics = serializers.CharField(
         default=push.FLEET,
         max_length=4000,
-        help_text="By commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`, `clock`, `queue.<name>`.",
+        help_text="By commas: `fleet` (everything), `camera.<id>`, `timelapse.<id>`, `settings`, `weather`, `clock`, "
+        "`queue.<name>`.",
     )
 
     def validate_topics(self, value: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -32,6 +33,14 @@ class SettingRefused(ValueError):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class SettingsRefused(ValueError):
+    """Values that cannot be set. `problems` has a sentence for each name."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {words}" for name, words in problems.items()))
+        self.problems = dict(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ def option(
         "levels": levels,
         "is_secret": is_secret,
     }
-    return dataclasses.field(default=default, metadata={KEY: known})
+    return dataclasses.field(default=default, repr=not is_secret, metadata={KEY: known})
 
 
 @cache

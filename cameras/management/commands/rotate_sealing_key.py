@@ -1,4 +1,4 @@
-"""`manage.py rotate_sealing_key`: seals every camera's password with the newest key."""
+"""`manage.py rotate_sealing_key`: seals every camera's password and every secret setting with the newest key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cameras import sealing
+from cameras import configured, sealing
 from cameras.exceptions import SealBroken
 from cameras.models import Camera
 
@@ -25,8 +25,9 @@ class Command(BaseCommand):
             Camera.objects.filter(pk=camera.pk, sealed_password=camera.sealed_password).update(
                 sealed_password=sealed
             )
+        lost += configured.reseal()
         if lost:
             raise CommandError(
-                f"None of the keys opens the passwords of: {', '.join(lost)}. Enter them again."
+                f"None of the keys opens what is sealed of: {', '.join(lost)}. Enter it again."
             )
-        self.stdout.write("All passwords are sealed with the newest key.")
+        self.stdout.write("Everything is sealed with the newest key.")
