@@ -18,7 +18,7 @@ def smear(picture: Picture, past: Past | None) -> float | None:
     down = np.abs(np.diff(grey, axis=0)).mean(axis=1)
     along = np.abs(np.diff(grey, axis=1)).mean(axis=1)[1:]
     repeats: npt.NDArray[np.bool_] = (down < 0.25 * along + 0.02) & (along > 0.6)
-    return longest_run(repeats) / grey.shape[0]
+    return longest_run(repeats) / len(grey)
 
 
 def missing(picture: Picture, past: Past | None) -> float | None:
