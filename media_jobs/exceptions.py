@@ -4,6 +4,7 @@ JobError
 ├── WorkFailed          the work says why; is_passing says whether trying again can help
 ├── WorkCancelled       somebody asked for it to stop
 ├── WaitForOthers       to be claimed again once other jobs have ended
+├── TurnPassed          long work has noted where it is, and lets others go first
 ├── UnknownKind         recorded by a release that knows more kinds of work
 ├── NotRepeatable       an ended job that cannot be asked for once more
 ├── TooManyWaiting      not let in: enough of its kind wait already
@@ -53,6 +54,12 @@ class WaitForOthers(JobError):
     def __init__(self, jobs: Sequence[MediaJob]) -> None:
         super().__init__()
         self.jobs = jobs
+
+
+class TurnPassed(JobError):
+    """The work goes on from where it is when it is its turn again."""
+
+    code = "turn_passed"
 
 
 class UnknownKind(JobError):

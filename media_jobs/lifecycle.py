@@ -13,6 +13,7 @@ from django.db.models import F, Q, Sum
 from media_jobs import clock, kinds, outbox, statements
 from media_jobs.events import EventType, hint, job_payload
 from media_jobs.models import MediaJob
+from media_jobs.turns import Turns
 from media_jobs.wishes import Recorded, Wish, hasten_needs, mark_of, parked, record, record_many, retry, tell
 
 __all__ = [
@@ -28,6 +29,7 @@ LEASE = timedelta(seconds=60)
 MOST_LOSSES = 3  # a job whose worker went away so often is taken for what ended it
 POISON = "poison"
 ENDING = " (ending)"  # behind the name of a worker that was asked to end: what it leaves is not to blame
+PASSED = "passed_its_turn"  # in the memory of long work: that it goes on is no news
 SEALED = "sealed_"  # arguments named like this do not outlive the work: rows are kept for weeks
 State = MediaJob.State
 
@@ -36,7 +38,7 @@ def claim(queue: str, *, worker: str) -> MediaJob | None:
     """Takes the best job of `queue` that is due for `worker`: by priority, turn and age. None where there is none."""
     with transaction.atomic():
         job = statements.claim(queue, worker=worker, lease=LEASE)
-        if job is not None and job.started_at is not None:
+        if job is not None and job.started_at is not None and not job.result.get(PASSED):
             tell(job, job.started_at)
     return job
 
@@ -64,6 +66,13 @@ def remember(job: MediaJob, **facts: Any) -> None:
     """Notes what a later claim of the job must know; the same wish made anew begins without it."""
     job.result = {**job.result, **facts}
     _held(job).update(result=job.result)
+
+
+def note_place(job: MediaJob, *, done: int, total: int, **facts: Any) -> None:
+    """Notes, in one step, how far long work is and what it must know to go on from there."""
+    job.result = {**job.result, **facts}
+    job.progress_done, job.progress_total = done, total
+    _held(job).update(result=job.result, progress_done=done, progress_total=total)
 
 
 def finish(job: MediaJob, result: dict[str, Any]) -> bool:
@@ -144,6 +153,35 @@ def _leave(job: MediaJob, **changes: Any) -> bool:
         else:
             outbox.wake_after_commit([job])
     return True
+
+
+def pass_turn(job: MediaJob) -> bool:
+    """running -> queued, behind what waits already: long work that has noted where it is lets others go first.
+
+    No news to anybody. What its former workers died of is forgiven: it has come on since.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        turn = Turns(job.queue, job.priority, [job.topic], now).next(job.topic)
+        held = _unless_cancelled(job).update(
+            state=State.QUEUED,
+            run_after=now,
+            sent_at=now,
+            lease_until=None,
+            turn=turn,
+            lost_count=0,
+            result={**job.result, PASSED: True},
+        )
+        if held:
+            job.refresh_from_db()
+            outbox.wake_after_commit([job])
+    return bool(held) or end_cancelled(job)
+
+
+def is_wanted_by_others(job: MediaJob) -> bool:
+    """Whether other work that is at least as urgent is due in its queue."""
+    line = MediaJob.objects.due(clock.now()).filter(queue=job.queue, priority__lte=job.priority)
+    return line.exclude(pk=job.pk).exists()
 
 
 def hold(job: MediaJob) -> bool:

@@ -74,7 +74,7 @@ class MediaJob(models.Model):
     sent_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    attempt = models.PositiveSmallIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0, help_text="Claims; long work has one for each turn.")
     max_attempts = models.PositiveSmallIntegerField(default=3)
     failed_count = models.PositiveSmallIntegerField(
         default=0, help_text="How many tries have failed; others ended with their worker, or waited."

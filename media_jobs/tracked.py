@@ -8,13 +8,21 @@ from typing import Any
 
 from media_jobs import correlation, kinds, lifecycle
 from media_jobs.events import EventType, hint, job_payload
-from media_jobs.exceptions import StorageError, UnknownKind, WaitForOthers, WorkCancelled, WorkFailed
+from media_jobs.exceptions import (
+    StorageError,
+    TurnPassed,
+    UnknownKind,
+    WaitForOthers,
+    WorkCancelled,
+    WorkFailed,
+)
 from media_jobs.heartbeat import heartbeat
 from media_jobs.kinds import Work
 from media_jobs.models import MediaJob
 
 LOOK_EVERY_S = 0.5
 LATER_S = 60
+LONGEST_TURN_S = 20  # of long work: pools bound what they do at once
 
 
 class Running:
@@ -25,7 +33,8 @@ class Running:
         self.args: dict[str, Any] = job.args
         self._done = job.progress_done  # a job that waited goes on where it was
         self._total = job.progress_total
-        self._looked_at = time.monotonic()
+        self._had = self._done
+        self._began_at = self._looked_at = self._noted_at = time.monotonic()
         self._is_over = False
 
     @property
@@ -38,6 +47,23 @@ class Running:
         self._done = done
         self._total = self._total if total is None else total
         self.should_stop()
+
+    def go_on(self, done: int, total: int, **place: Any) -> None:
+        """Between two steps of long work: `place` is all that it takes to go on from here, by whatever worker.
+
+        It is noted twice a second. Raises WorkCancelled, and TurnPassed where other work waits or the turn has lasted
+        long enough; the place has been noted then.
+        """
+        self._done, self._total = done, total
+        moment = time.monotonic()
+        if moment - self._noted_at < LOOK_EVERY_S:
+            return
+        self._noted_at = moment
+        lifecycle.note_place(self.job, done=done, total=total, had=self._had, **place)
+        if self.should_stop():
+            raise WorkCancelled
+        if moment - self._began_at > LONGEST_TURN_S or lifecycle.is_wanted_by_others(self.job):
+            raise TurnPassed
 
     def should_stop(self) -> bool:
         """Whether to stop now; asks the row twice a second at the most, however often it is called."""
@@ -76,6 +102,8 @@ def do(job: MediaJob, work: Work, *, interruption: type[Exception] | None = None
             result = work(Running(job))
         except WaitForOthers as pause:
             lifecycle.wait(job, pause.jobs)
+        except TurnPassed:
+            lifecycle.pass_turn(job)
         except WorkCancelled:
             lifecycle.end_cancelled(job)
         except WorkFailed as error:

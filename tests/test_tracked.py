@@ -5,7 +5,7 @@ import pytest
 
 from media_jobs import clock, correlation, lifecycle, tracked
 from media_jobs.exceptions import StorageFull, WaitForOthers, WorkCancelled, WorkFailed
-from media_jobs.models import MediaJob
+from media_jobs.models import Event, MediaJob
 from tests import jobs
 from tests.jobs import do, take
 
@@ -184,3 +184,55 @@ def test_work_belongs_to_the_deed_that_asked_for_it():
         tracked.do(take(job), lambda running: seen.append(correlation.current()) or {})
 
     assert (job.correlation_id, seen) == ("a" * 32, ["a" * 32])
+
+
+def slow_count(running):
+    """Counts to a thousand and goes on where it was; each step takes a hundredth of the pace at which it is noted."""
+    at = running.job.result.get("at", 0)
+    while at < 1000:
+        at += 1
+        time.sleep(0.005)
+        running.go_on(at, 1000, at=at)
+    return {"counted": at}
+
+
+def test_long_work_lets_others_go_first_and_goes_on_where_it_was(broker):
+    long, urgent = record("long", priority=2), record("urgent", priority=0)
+
+    do(long, slow_count)
+
+    place = after(long).result["at"]
+    assert (long.state, 0 < place < 1000, long.progress_done) == ("queued", True, place)
+    assert after(urgent).state == "queued"
+    assert lifecycle.claim(jobs.QUEUE, worker="w").pk == urgent.pk
+    again = take(long)
+    assert (again.result["at"], again.attempt) == (place, 2)
+    told = Event.objects.filter(payload__id=str(long.pk)).order_by("id")
+    assert [event.type for event in told] == ["job_created", "job_started"]  # going on is no news
+
+
+def test_long_work_alone_is_not_interrupted_and_its_place_survives_its_worker():
+    long = take(record("long"))
+    running = tracked.Running(long)
+    began = time.monotonic()
+    at = 0
+    while time.monotonic() - began < 1.3:
+        at += 1
+        time.sleep(0.01)
+        running.go_on(at, 1000, at=at)
+
+    lifecycle.lose(after(long))
+
+    assert (after(long).state, 0 < long.result["at"] <= at) == ("queued", True)
+    assert long.result["at"] > at // 2
+
+
+def test_long_work_that_is_cancelled_stops_and_keeps_what_it_found():
+    long = take(record("long"))
+    lifecycle.cancel(after(long), by="otto")
+
+    with pytest.raises(WorkCancelled):
+        slow_count(tracked.Running(after(long)))
+
+    tracked.do(after(long), raising(WorkCancelled()))
+    assert (after(long).state, long.result["at"] > 0) == ("cancelled", True)
