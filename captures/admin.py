@@ -15,9 +15,10 @@ from unfold.decorators import display
 
 from cameras.admin import CameraAdmin
 from cameras.models import Camera
-from captures import backfill, campaign, ledger, plan_form
+from captures import backfill, campaign, orders, plan_form
 from captures.exceptions import CampaignError, NotRunning
 from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.reasons import REASONS
 from media_jobs.admin import EvidenceAdmin, picture, tell
 
 STATE_COLOURS = {
@@ -63,7 +64,7 @@ class CameraWithPicturesAdmin(CameraAdmin):
             try:
                 if camera.pk not in active:
                     raise NotRunning("it has no running timelapse.")
-                ledger.request_capture(active[camera.pk], by=request.user.get_username())
+                orders.request_capture(active[camera.pk], by=request.user.get_username())
                 asked += 1
             except CampaignError as error:
                 refused.append(f"{camera}: {error}")
@@ -263,7 +264,7 @@ class ReasonFilter(admin.SimpleListFilter):
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(code, code.replace("_", " ")) for code in ledger.REASONS]
+        return [(code, code.replace("_", " ")) for code in REASONS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Capture]) -> QuerySet[Capture]:
         return queryset.filter(reason=self.value()) if self.value() else queryset

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from captures.forecast import HELD_BACK
 from captures.intervalometer import Timetable
-from captures.ledger import words_of
 from captures.models import Capture, Gap, Schedule, Timelapse
+from captures.reasons import words_of
 from captures.versions import INSTANT
 from media_jobs import clock
 from media_jobs.models import Decision, Pulse

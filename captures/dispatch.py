@@ -16,10 +16,12 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Case, Count, Q, QuerySet, Value, When
 
-from captures import ledger, setback
+from captures import setback
 from captures.intervalometer import Timetable
 from captures.intervalometer.plan import GRACE_MAX
 from captures.models import NOT_CALCULATED, RULE_LENGTH, Capture, Gap, Schedule, Timelapse
+from captures.orders import note_first_sent, note_refused, send
+from captures.reasons import words_of
 from captures.versions import INSTANT, LOOK, next_slot, write_gaps
 from media_jobs import audit, clock, correlation
 from media_jobs import setback as jobs_setback
@@ -80,7 +82,7 @@ class SentNotes:
 
     def write(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        ledger.note_first_sent(waiting)
+        note_first_sent(waiting)
 
 
 class ClockWasSetBack(Exception):
@@ -325,7 +327,7 @@ def _owed(timelapse: Timelapse, timetable: Timetable, slot: datetime, grace: tim
 
 
 def _skip(capture: Capture, reason: str) -> None:
-    capture.state, capture.reason, capture.detail = State.SKIPPED, reason, ledger.words_of(reason)
+    capture.state, capture.reason, capture.detail = State.SKIPPED, reason, words_of(reason)
 
 
 def _unsent(horizon: datetime, now: datetime, *, after: int) -> deque[Order]:
@@ -344,9 +346,9 @@ def _send_due(orders: deque[Order], hand: DatabaseClock, notes: SentNotes) -> No
     now = hand.now()
     while orders and orders[0].slot <= now:
         order = orders.popleft()
-        if ledger.send(order.capture_id, order.give_up_at, site=order.site):
+        if send(order.capture_id, order.give_up_at, site=order.site):
             notes.add(order.capture_id, now)
         else:
             refused.append(order.capture_id)
     if refused:
-        ledger.note_refused(refused)
+        note_refused(refused)

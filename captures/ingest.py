@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from cameras import connection, health, seats
 from cameras.exceptions import SealBroken
 from cameras.sources import SourceError, Still
-from captures import ledger
+from captures import ledger, orders
 from captures.imaging.errors import BrokenPicture
 from captures.imaging.pictures import encode_jpeg, inspect_picture
 from captures.ledger import StoredPicture
@@ -26,7 +26,7 @@ def take(capture_id: int, *, worker: str) -> None:
         return
     with seats.seat(capture.timelapse.camera.address) as is_seated:
         if not is_seated:
-            ledger.turn_away(capture_id)
+            orders.turn_away(capture_id)
             return
         if not ledger.claim(capture, worker=worker):
             return

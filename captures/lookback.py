@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from captures import days, ledger
+from captures import days
 from captures.models import Timelapse
+from captures.reasons import words_of
 from captures.serializers import CaptureSerializer, refuse_out_of_reach
 from media_jobs import clock
 from media_jobs.filters import EARLIEST, LATEST
@@ -74,7 +75,7 @@ class DaySerializer(serializers.Serializer[Any]):
     top_reason_words = serializers.SerializerMethodField(help_text="The same for people.")
 
     def get_top_reason_words(self, day: days.Day) -> str:
-        return ledger.words_of(day.top_reason) if day.top_reason else ""
+        return words_of(day.top_reason) if day.top_reason else ""
 
 
 class StretchSerializer(serializers.Serializer[Any]):
@@ -88,7 +89,7 @@ class StretchSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
 
     def get_reason_words(self, stretch: days.Stretch) -> str:
-        return ledger.words_of(stretch.reason) if stretch.reason else ""
+        return words_of(stretch.reason) if stretch.reason else ""
 
 
 class RibbonSerializer(serializers.Serializer[Any]):

@@ -10,10 +10,11 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from cameras.models import Camera
-from captures import campaign, ledger, versions, zones
+from captures import campaign, versions, zones
 from captures.exceptions import PlanRefused
 from captures.models import Capture, Schedule, Timelapse
 from captures.plans import PlanField, by_path
+from captures.reasons import words_of
 from media_jobs import clock
 from media_jobs.filters import in_reach
 
@@ -286,7 +287,7 @@ class CoverageSerializer(serializers.Serializer[Any]):
     @extend_schema_field(ReasonSerializer(many=True))
     def get_reasons(self, found: dict[str, Any]) -> list[dict[str, Any]]:
         return [
-            {"code": code, "count": count, "words": ledger.words_of(code)}
+            {"code": code, "count": count, "words": words_of(code)}
             for code, count in found["reasons"].items()
         ]
 

@@ -10,8 +10,10 @@ import structlog
 from django.db import connection, transaction
 from django.db.models import Q
 
-from captures.ledger import BROKER_AWAY, names_of, note_refused, note_sent, send, words_of
+from captures.ledger import names_of
 from captures.models import NOT_CALCULATED, RULE_LENGTH, Capture, CaptureQuerySet, Gap
+from captures.orders import note_refused, note_sent, send
+from captures.reasons import BROKER_AWAY, words_of
 from media_jobs import clock
 from media_jobs.events import EventType, emit
 

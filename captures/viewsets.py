@@ -18,7 +18,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet, ModelViewSet, ReadOnlyModelViewSet
 
 from cameras.models import Camera
-from captures import backfill, campaign, coverage, ledger
+from captures import backfill, campaign, coverage, orders
 from captures.exceptions import NotRunning
 from captures.filters import CaptureFilter, TimelapseFilter, local_day
 from captures.models import Capture, Schedule, Timelapse
@@ -207,7 +207,7 @@ class CameraPicturesViewSet(GenericViewSet[Any]):
         timelapse = Timelapse.objects.active().filter(camera=camera).first()
         if timelapse is None:
             raise NotRunning("This camera has no running timelapse. Start one first.")
-        capture = ledger.request_capture(timelapse, by=request.user.get_username())
+        capture = orders.request_capture(timelapse, by=request.user.get_username())
         return Response(
             self.get_serializer(capture).data,
             status=status.HTTP_202_ACCEPTED,

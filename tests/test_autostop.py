@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cameras.models import Camera
-from captures import campaign, dispatch, ledger, settlement, versions
+from captures import campaign, dispatch, ledger, orders, reasons, settlement, versions
 from captures.exceptions import NotRunning, PlanRefused
 from captures.intervalometer import every
 from captures.models import Capture, Timelapse
@@ -46,7 +46,7 @@ def test_after_captures_no_more_are_asked_for_than_are_wanted():
     assert set(states[3:]) == {("skipped", "enough_captures")}
     assert faults(timelapse) == []
     with pytest.raises(NotRunning, match="3 pictures"):
-        ledger.request_capture(timelapse, by="otto")
+        orders.request_capture(timelapse, by="otto")
 
 
 def test_after_captures_a_later_slot_stands_in_for_one_that_failed():
@@ -129,7 +129,7 @@ def test_switched_off_camera_is_not_read_for_what_was_planned_before():
 
     capture.refresh_from_db()
     assert (capture.state, capture.reason) == ("skipped", "camera_disabled")
-    assert capture.detail == ledger.REASONS["camera_disabled"]
+    assert capture.detail == reasons.REASONS["camera_disabled"]
 
 
 def test_moved_camera_takes_its_timelapse_with_it_and_others_stay():

@@ -8,7 +8,7 @@ from django.db import connection, connections, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from captures import campaign, days, dispatch, ledger, settlement
+from captures import campaign, days, dispatch, orders, reasons, settlement
 from captures.coverage import coverage
 from captures.models import Capture, Gap, Schedule, Timelapse
 from celery_app import app
@@ -536,7 +536,7 @@ def test_broker_that_was_away_is_blamed_for_what_nobody_could_be_told_of(monkeyp
             away.setattr(app.conf, name, f"redis+socket://{tmp_path}/nobody.sock")
         assert dispatch.plan() == 0
         assert settlement.sweep(clock.now()) == (0, 0)
-    ledger.note_sent([told.pk], now)
+    orders.note_sent([told.pk], now)
     settlement.sweep(now + timedelta(minutes=2))
 
     lost.refresh_from_db()
@@ -547,7 +547,7 @@ def test_broker_that_was_away_is_blamed_for_what_nobody_could_be_told_of(monkeyp
         "missed",
         "no_worker",
     )
-    assert lost.detail == ledger.words_of("broker_away")
+    assert lost.detail == reasons.words_of("broker_away")
 
 
 def test_what_was_sent_is_noted_with_its_own_instant_and_leaves_a_claim_alone():
@@ -560,7 +560,7 @@ def test_what_was_sent_is_noted_with_its_own_instant_and_leaves_a_claim_alone():
     Capture.objects.filter(pk=busy.pk).update(reason="camera_busy")
 
     with CaptureQueriesContext(connection) as asked:
-        ledger.note_first_sent({row.pk: now + n * SECOND for n, row in enumerate(rows)})
+        orders.note_first_sent({row.pk: now + n * SECOND for n, row in enumerate(rows)})
 
     found = {row.pk: (row.sent_at, row.reason) for row in timelapse.captures.all()}
     assert len(asked) == 1

@@ -13,7 +13,7 @@ from django.db import DataError, connection, connections
 from PIL import Image
 
 from cameras import seats
-from captures import coverage, dispatch, ingest, ledger, settlement
+from captures import coverage, dispatch, ingest, reasons, settlement
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob
@@ -207,7 +207,7 @@ def test_password_that_was_sealed_with_another_key(server, settings):
     settings.SEALING_KEYS = ["YW5vdGhlciBrZXkgZm9yIHRoZSB0ZXN0cyBvbmx5ISE="]
 
     assert (taken(capture).state, capture.reason) == ("failed", "password_unreadable")
-    assert capture.detail == ledger.REASONS["password_unreadable"]
+    assert capture.detail == reasons.REASONS["password_unreadable"]
 
 
 def test_folder_that_cannot_be_written(server, settings):
@@ -317,7 +317,7 @@ def test_busy_host_is_a_missed_capture_with_its_reason_once_the_grace_has_passed
     assert (capture.state, capture.reason, capture.detail) == (
         "missed",
         "camera_busy",
-        ledger.REASONS["camera_busy"],
+        reasons.REASONS["camera_busy"],
     )
 
 

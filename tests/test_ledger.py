@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from cameras.models import Camera
-from captures import campaign, coverage, ledger, settlement
+from captures import campaign, coverage, ledger, orders, reasons, settlement
 from captures.coverage import Coverage
 from captures.exceptions import CameraOff, NotRunning
 from captures.ledger import StoredPicture
@@ -148,12 +148,12 @@ def test_fail_and_miss_say_why_in_row_and_event():
     assert (missed.state, missed.reason, missed.detail) == (
         "missed",
         "camera_busy",
-        ledger.REASONS["camera_busy"],
+        reasons.REASONS["camera_busy"],
     )
     messages = {event.type: event.payload["message"] for event in Event.objects.all()}
     assert messages == {
         "capture_failed": "The camera did not accept it.",
-        "capture_missed": ledger.REASONS["camera_busy"],
+        "capture_missed": reasons.REASONS["camera_busy"],
     }
 
 
@@ -168,7 +168,7 @@ def test_request_capture_is_a_slot_of_this_instant_and_is_sent(broker):
     timelapse = running(interval_s=3600)
     before = clock.now()
 
-    capture = ledger.request_capture(timelapse, by="otto")
+    capture = orders.request_capture(timelapse, by="otto")
 
     assert before <= capture.slot <= clock.now()
     assert (capture.origin, capture.requested_by, capture.state) == ("person", "otto", "owed")
@@ -188,7 +188,7 @@ def test_request_capture_needs_a_running_timelapse(move):
         move(timelapse, by="otto")
 
     with pytest.raises(NotRunning):
-        ledger.request_capture(timelapse, by="otto")
+        orders.request_capture(timelapse, by="otto")
 
     assert not timelapse.captures.exists()
 
@@ -199,7 +199,7 @@ def test_request_capture_goes_by_the_row_and_not_by_a_stale_object():
     campaign.pause(timelapse, by="otto")
 
     with pytest.raises(NotRunning):
-        ledger.request_capture(stale, by="vera")
+        orders.request_capture(stale, by="vera")
 
     assert not timelapse.captures.exists()
 
@@ -209,7 +209,7 @@ def test_request_capture_of_a_camera_that_is_switched_off_is_refused():
     Camera.objects.update(is_enabled=False)
 
     with pytest.raises(CameraOff):
-        ledger.request_capture(timelapse, by="otto")
+        orders.request_capture(timelapse, by="otto")
 
     assert not timelapse.captures.exists()
 
@@ -265,7 +265,7 @@ def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkey
         assert settlement.sweep(now) == (24, 0)
 
     assert set(Capture.objects.values_list("state", "reason", "detail")) == {
-        ("missed", reason, ledger.REASONS[reason]) for reason in ("no_worker", "not_sent_in_time")
+        ("missed", reason, reasons.REASONS[reason]) for reason in ("no_worker", "not_sent_in_time")
     }
     assert len([query for query in queries if query["sql"].startswith("UPDATE")]) <= 5
     events = Event.objects.filter(type="capture_missed")
@@ -283,7 +283,7 @@ def test_sweep_gives_up_many_with_one_event_for_each_timelapse_and_reason(monkey
         "camera": timelapses[0].camera_id,
         "slot": newest[0].slot.isoformat(),
         "reason": "no_worker",
-        "message": ledger.REASONS["no_worker"],
+        "message": reasons.REASONS["no_worker"],
         "count": 7,
         "from": (now - 7 * 60 * SECOND).isoformat(),
     }
@@ -418,8 +418,8 @@ def test_faults_finds_a_row_that_is_gone_and_a_counter_that_is_wrong():
 
 
 def test_every_reason_has_words_of_its_own():
-    assert len(set(ledger.REASONS.values())) == len(ledger.REASONS)
-    assert ledger.words_of("camera_refused") == "Camera refused."
+    assert len(set(reasons.REASONS.values())) == len(reasons.REASONS)
+    assert reasons.words_of("camera_refused") == "Camera refused."
 
 
 def test_stores_at_once_count_each_picture(transactional_db):

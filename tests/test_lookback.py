@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from captures import ledger
+from captures import reasons
 from captures.intervalometer import Place, Plan, Timetable, every
 from captures.models import Schedule
 from tests.factories import make_capture, make_stored_capture, make_timelapse
@@ -66,7 +66,7 @@ def test_the_calendar_counts_local_days(ask):
     ]
     assert [day["ratio"] for day in days] == [None, 0.875, 1]
     assert (days[1]["missed"], days[1]["failed"], days[1]["top_reason"]) == (2, 1, "scheduler_was_down")
-    assert days[1]["top_reason_words"] == ledger.words_of("scheduler_was_down")
+    assert days[1]["top_reason_words"] == reasons.words_of("scheduler_was_down")
     assert days[0]["top_reason"] == days[0]["top_reason_words"] == ""
 
 

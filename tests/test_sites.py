@@ -9,7 +9,7 @@ import pytest
 
 from cameras import connection, health, probing, seats
 from cameras.models import Camera, Site
-from captures import dispatch, ledger, settlement
+from captures import dispatch, orders, settlement
 from captures.models import Capture
 from media_jobs import clock, workers
 from media_jobs.models import MediaJob
@@ -85,7 +85,7 @@ def test_what_was_lost_is_sent_again_to_the_site(broker, garden):
 
 @pytest.mark.django_db(transaction=True)
 def test_capture_now_goes_to_the_site(broker, garden):
-    capture = ledger.request_capture(running(camera=make_camera(site=garden)), by="otto")
+    capture = orders.request_capture(running(camera=make_camera(site=garden)), by="otto")
 
     assert [message.argument for message in broker.messages("capture.garden")] == [capture.pk]
 

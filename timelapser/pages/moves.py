@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from captures import backfill, campaign, ledger
+from captures import backfill, campaign, orders
 from captures.exceptions import CampaignError
 from captures.models import Timelapse
 from media_jobs.roles import OPERATE
@@ -41,7 +41,7 @@ def move(request: HttpRequest, pk: int, move: str) -> HttpResponse:
 def capture_now(request: HttpRequest, pk: int) -> HttpResponse:
     timelapse = get_object_or_404(Timelapse, pk=pk)
     try:
-        ledger.request_capture(timelapse, by=request.user.get_username())
+        orders.request_capture(timelapse, by=request.user.get_username())
     except CampaignError as error:
         return answer(request, str(error), back(request, timelapse), is_error=True)
     return answer(request, "A picture is being taken.", back(request, timelapse))

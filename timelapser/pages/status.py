@@ -10,8 +10,8 @@ from cameras.sources.errors import SourceError
 from captures import versions
 from captures.dispatch import SILENT_AFTER
 from captures.exceptions import PlanRefused
-from captures.ledger import REASONS
 from captures.models import Timelapse
+from captures.reasons import REASONS
 from media_jobs.models import Pulse
 from timelapser import entries
 from timelapser.health import clocks_apart, queues_without_worker, storage_trouble
