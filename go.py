@@ -197,28 +197,29 @@ def test(arguments: list[str]) -> int:
 
 
 def run_beside(pytest: list) -> list[int]:
-    """The tests in lanes: those with real processes mostly wait, so they run beside the others and speak at the end."""
+    """The tests in lanes beside each other: many only wait. The first speaks as it goes, the others at the end."""
     others = f"not ({' or '.join(f'({lane})' for lane in LANES)}) and not soak"
     # the database of the embedded default is SQLite, that of production PostgreSQL: both must do
     sqlite = os.environ | {"TIMELAPSER_TEST_DATABASE": "sqlite"}
+    lanes = [(f"that are marked {lane}", ["-m", f"({lane}) and not soak"], os.environ) for lane in LANES]
+    lanes.append(("of the database, on SQLite", ["--only-database", "-m", others], sqlite))
     with contextlib.ExitStack() as files:
-        said = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in LANES]
+        said = [files.enter_context(tempfile.TemporaryFile("w+")) for _ in lanes]
         beside = [
-            subprocess.Popen([*pytest, "-m", f"({lane}) and not soak"], stdout=file, stderr=subprocess.STDOUT)
-            for lane, file in zip(LANES, said, strict=True)
+            subprocess.Popen([*pytest, *options], stdout=file, stderr=subprocess.STDOUT, env=environment)
+            for (_, options, environment), file in zip(lanes, said, strict=True)
         ]
         try:
             codes = [subprocess.run([*pytest, "-m", others]).returncode]
-            codes.append(subprocess.run([*pytest, "--only-database", "-m", others], env=sqlite).returncode)
             codes += [lane.wait() for lane in beside]
         finally:
             for lane in beside:
                 if lane.poll() is None:
                     lane.send_signal(signal.SIGINT)  # it then stops what it has started
                     lane.wait()
-        for lane, file in zip(LANES, said, strict=True):
+        for (title, _, _), file in zip(lanes, said, strict=True):
             file.seek(0)
-            print(f"The tests that are marked {lane}:", file.read(), sep="\n")
+            print(f"The tests {title}:", file.read(), sep="\n")
     return codes
 
 
