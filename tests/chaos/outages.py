@@ -182,6 +182,11 @@ def disk_full(stack: Stack) -> Iterator[None]:
                     if len(chunk) == 1:
                         break
                     chunk = chunk[: len(chunk) // 16 or 1]  # to the last byte
+        wait_for(
+            lambda: stack.rows("SELECT 1 FROM captures_capture WHERE reason = 'disk_full' LIMIT 1"),
+            within_s=60,
+            what="a picture to meet the full disk",
+        )
         yield
     finally:
         ballast.unlink(missing_ok=True)
