@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from cameras.models import Alert
 from media_jobs import audit
@@ -15,14 +16,16 @@ Kind = Alert.Kind
 
 def raise_alert(camera_id: int, kind: Alert.Kind, now: datetime, *, reason: str, words: str) -> bool:
     """Opens the alert. False where it is open already; it then keeps its first reason and words."""
-    with transaction.atomic():
-        opened = Alert(camera_id=camera_id, kind=kind, reason=reason, words=words, raised_at=now)
-        # The constraint decides between two who notice at once.
-        Alert.objects.bulk_create([opened], ignore_conflicts=True)
-        if not Alert.objects.filter(camera_id=camera_id, kind=kind, raised_at=now, cleared_at=None).exists():
-            return False
-        facts = {"kind": kind.value, "reason": reason, "words": words}
-        _tell(EventType.ALERT_RAISED, camera_id, facts, now, by=audit.CLOCK)
+    if Alert.objects.filter(camera_id=camera_id, kind=kind, cleared_at=None).exists():
+        return False
+    opened = Alert(camera_id=camera_id, kind=kind, reason=reason, words=words, raised_at=now)
+    try:
+        with transaction.atomic():
+            opened.save(force_insert=True)
+            facts = {"kind": kind.value, "reason": reason, "words": words}
+            _tell(EventType.ALERT_RAISED, camera_id, facts, now, by=audit.CLOCK)
+    except IntegrityError:
+        return False  # two have noticed at once, and the constraint has decided between them
     return True
 
 
@@ -34,6 +37,11 @@ def clear(camera_id: int, kind: Alert.Kind, now: datetime, *, by: str = audit.CL
             return False
         _tell(EventType.ALERT_CLEARED, camera_id, {"kind": kind.value}, now, by=by)
     return True
+
+
+def clear_all(camera_id: int, now: datetime, *, by: str, but: Collection[Alert.Kind] = ()) -> int:
+    """Closes the camera's alerts of all kinds `but` these; returns how many were open."""
+    return sum(clear(camera_id, kind, now, by=by) for kind in Kind if kind not in but)
 
 
 def _tell(type_: EventType, camera_id: int, facts: dict[str, str], now: datetime, *, by: str) -> None:

@@ -6,18 +6,32 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
+from cameras import health
 from cameras.models import Camera, Site
-from media_jobs import audit
+from media_jobs import audit, clock
 from media_jobs.events import EventType, emit
+
+# What decides how it is reached: where one of them is another, a camera that was offline may well answer.
+WAY_TO_IT = frozenset(
+    {"kind", "address", "transport", "username", "password", "forget_password", "remove_password"}
+    | {"verify_tls", "connect_timeout_s", "deadline_s", "site", "is_enabled"}
+)
 
 
 def tell(type_: EventType, camera: Camera, *, by: str, changed: list[str] | None = None) -> None:
-    """Notes the decision and tells those who look at the camera. `changed` are names of fields, never their values."""
+    """Notes the decision and tells those who look at the camera. `changed` are names of fields, never their values.
+
+    A change of the way to it, or of whether it is asked at all, is one of its health, too.
+    """
     facts = {"name": camera.name} | ({"changed": changed} if changed else {})
     topic = f"camera.{camera.pk}"
     with transaction.atomic():
         audit.note(type_, topic=topic, by=by, facts=facts)
         emit(type_, topic, {"camera": camera.pk, "by": by, **facts})
+        if "is_enabled" in (changed or ()) and not camera.is_enabled:
+            health.put_to_rest(camera.pk, clock.now(), by=by)
+        elif WAY_TO_IT.intersection(changed or ()):
+            health.ask_soon(camera.pk)
 
 
 def switch(cameras: Iterable[Camera], *, is_on: bool, by: str) -> int:
@@ -26,6 +40,7 @@ def switch(cameras: Iterable[Camera], *, is_on: bool, by: str) -> int:
     for camera in cameras:
         with transaction.atomic():
             if Camera.objects.filter(pk=camera.pk, is_enabled=not is_on).update(is_enabled=is_on):
+                camera.is_enabled = is_on
                 tell(EventType.CAMERA_UPDATED, camera, by=by, changed=["is_enabled"])
                 switched += 1
     return switched

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Q
 
-from cameras import connection, health, seats
+from cameras import connection, effective, health, seats
 from cameras.exceptions import SealBroken
 from cameras.models import Camera
+from cameras.settings import resolve
 from cameras.sources import SourceError
 from media_jobs import clock, lifecycle, workers
 from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 
-# How old the last word of a camera may grow. One that begins to fail is asked with each tick until that is certain.
-WELL = timedelta(minutes=5)
-OFFLINE = timedelta(minutes=10)
-FAILING = timedelta(seconds=50)
 MOST_AT_ONCE = 150  # cameras of one job
 MOST_JOBS = 8
 SHARE_OF_POOL = 4  # one in so many of its threads
 SPEND_S = 45.0
 CONNECT_WITHIN_S = 2.0  # the second try of TCP comes after one: who answers at all has answered
+HEALTHIEST_FIRST = (
+    Camera.Health.ONLINE,
+    Camera.Health.UNKNOWN,
+    Camera.Health.DEGRADED,
+    Camera.Health.OFFLINE,
+)
+OVERRIDES = ["probe_well_s", "probe_offline_s"]
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def request(now: datetime) -> int:
@@ -59,25 +63,36 @@ def due(now: datetime) -> list[Camera]:
     """The enabled cameras to be asked: those that were well first, for they answer at once, and the offline last.
 
     Among them those first that nobody has ever heard of, then by the age of their last word. As each has its own last
-    word, they stay as spread over the minutes as they once were.
+    word, they stay as spread over the minutes as they once were. Two queries, however many settings of their own there
+    are: the database leaves out what everybody's settings leave out, the rest is looked at here.
     """
-    heard_at = Greatest(
-        Coalesce("last_success_at", "last_failure_at"), Coalesce("last_failure_at", "last_success_at")
+    said = effective.said_globally()
+    everybodys = resolve(said).settings
+    # No index on the last word: each capture writes it, and would pay for what is asked once a minute.
+    may_be_due = (
+        Q(health__in=[Camera.Health.UNKNOWN, Camera.Health.DEGRADED])
+        | Q(health=Camera.Health.ONLINE, last_success_at__lte=_ago(now, everybodys.probe_well_s))
+        | Q(health=Camera.Health.OFFLINE, probe_after__lte=now)
+        | Q(health=Camera.Health.OFFLINE, probe_after=None)
+        | Q(health=Camera.Health.OFFLINE, last_failure_at__lte=_ago(now, everybodys.probe_offline_s))
+        | Q(said__has_any_keys=OVERRIDES)
     )
-    is_due = (
-        Q(heard_at__isnull=True)
-        | Q(health=Camera.Health.OFFLINE, heard_at__lte=now - OFFLINE)
-        | Q(health=Camera.Health.ONLINE, heard_at__lte=now - WELL)
-        | Q(health__in=[Camera.Health.DEGRADED, Camera.Health.UNKNOWN], heard_at__lte=now - FAILING)
-    )
-    cameras = Camera.objects.filter(is_enabled=True).annotate(heard_at=heard_at).filter(is_due)
-    trouble = Case(
-        When(health=Camera.Health.ONLINE, then=Value(0)),
-        When(health=Camera.Health.OFFLINE, then=Value(2)),
-        default=Value(1),
-    )
-    order = (trouble, F("heard_at").asc(nulls_first=True), "pk")
-    return list(cameras.select_related("site").order_by(*order))
+    found = []
+    for camera in Camera.objects.filter(may_be_due, is_enabled=True).select_related("site"):
+        own = resolve(said, camera.said).settings if camera.said else everybodys
+        at = health.next_probe_at(camera, own)
+        if at is None or at <= now:
+            found.append(camera)
+    return sorted(found, key=_turn)
+
+
+def _ago(now: datetime, seconds: int) -> datetime:
+    return now - timedelta(seconds=seconds)
+
+
+def _turn(camera: Camera) -> tuple[int, datetime, int]:
+    heard_at = max((at for at in (camera.last_success_at, camera.last_failure_at) if at), default=LONG_AGO)
+    return HEALTHIEST_FIRST.index(Camera.Health(camera.health)), heard_at, camera.pk
 
 
 def ask(running: Running) -> dict[str, Any]:
@@ -110,10 +125,11 @@ def _is_well(camera: Camera) -> bool:
     try:
         connection.read_still(camera, connect_within_s=CONNECT_WITHIN_S)
     except SourceError as error:
-        health.note_failure(camera.pk, clock.now(), code=error.code, message=str(error))
+        health.note_failure(camera.pk, clock.now(), code=error.code, message=str(error), is_probe=True)
         return False
     except SealBroken as error:
-        health.note_failure(camera.pk, clock.now(), code="password_unreadable", message=str(error))
+        code = health.PASSWORD_UNREADABLE
+        health.note_failure(camera.pk, clock.now(), code=code, message=str(error), is_probe=True)
         return False
     health.note_success(camera.pk, clock.now())
     return True

@@ -177,8 +177,9 @@ def test_cameras_that_no_capture_has_heard_of_are_due():
     long_ago = heard(make_camera(), success_ago=6 * MINUTE, health="online")
     heard(make_camera(), success_ago=MINUTE, health="online")  # a running timelapse tells of it
     failing = heard(make_camera(), success_ago=9 * MINUTE, failure_ago=MINUTE, health="degraded")
-    heard(make_camera(), failure_ago=MINUTE, health="offline")
-    gone = heard(make_camera(), failure_ago=11 * MINUTE, health="offline")
+    now = clock.now()
+    heard(make_camera(), failure_ago=MINUTE, health="offline", probe_after=now + MINUTE)
+    gone = heard(make_camera(), failure_ago=11 * MINUTE, health="offline", probe_after=now - MINUTE)
     heard(make_camera(is_enabled=False))
 
     assert probing.due(clock.now()) == [long_ago, fresh, failing, gone]

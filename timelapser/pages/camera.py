@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from cameras import connection
+from cameras import connection, health
 from cameras.models import Camera
 from media_jobs import clock
 from media_jobs.models import MediaJob
 from media_jobs.roles import OPERATE, SEE
 from timelapser.pages.access import is_partial, page, show, show_parts
 from timelapser.pages.cards import cards
-from timelapser.pages.status import advice_for, standing_of_timelapse
+from timelapser.pages.status import standing_of_timelapse
 
 PARTS = {
     "state": "camera/_state.html",
@@ -73,6 +73,6 @@ def _context(row: Camera) -> dict[str, Any]:
     return {
         "camera": row,
         "card": cards(now, camera_ids=[row.pk])[0],
-        "advice": advice_for(row.last_error_code),
+        "advice": health.advice_for(row.last_error_code),
         "timelapses": [(timelapse, standing_of_timelapse(timelapse)) for timelapse in timelapses],
     }

@@ -166,11 +166,6 @@ def _meaning_of(queue: str) -> str:
     return MEANING_OF_QUEUE.get(queue) or f"no picture of the site {site} is taken"
 
 
-def advice_for(code: str) -> str:
-    """What helps against a camera's error, by its code; empty where nobody knows."""
-    return _ADVICE.get(code, "")
-
-
 def words_for(reason: str) -> str:
     """A reason of the ledger in plain words; cameras' errors come with their own."""
     return REASONS.get(reason) or _WORDS.get(reason) or reason.replace("_", " ").capitalize() + "."
@@ -180,5 +175,4 @@ def _all_errors(error: type[SourceError]) -> list[type[SourceError]]:
     return [error, *(found for child in error.__subclasses__() for found in _all_errors(child))]
 
 
-_ADVICE = {error.code: error.advice for error in _all_errors(SourceError)}
 _WORDS = {error.code: (error.__doc__ or "").strip() for error in _all_errors(SourceError)}
