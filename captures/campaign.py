@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, FloatField, Q
+from django.db.models import Case, F, FloatField, Q, Value, When
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Cast
 
+from cameras import effective, places
 from cameras.models import Camera
 from captures import ledger, versions
 from captures.exceptions import CameraBusy, HasPictures, MoveRefused, NotRunning, PlanRefused
@@ -151,16 +152,27 @@ def reschedule_of_camera(camera: Camera, *, by: str) -> int:
 
 
 def follow_cameras() -> int:
-    """Reschedules the timelapses whose camera has been moved, by whatever way. Returns how many changed."""
+    """Reschedules the timelapses whose camera has been moved, by whatever way. Returns how many changed.
+
+    Cameras without a place of their own are moved by a change of the place that is set for all.
+    """
     by_the_sun = Schedule.objects.filter(until_at__isnull=True, timelapse__state=State.RUNNING)
     latitude, longitude = (
         Cast(KeyTextTransform(number, KeyTransform("place", "document")), FloatField()) for number in "01"
     )
     rows = by_the_sun.exclude(document__place=None).annotate(latitude=latitude, longitude=longitude)
     # Compared by the database: it is asked every few seconds, and hardly ever has a camera been moved.
-    moved = rows.exclude(
-        latitude=F("timelapse__camera__latitude"), longitude=F("timelapse__camera__longitude")
-    ).values("timelapse__camera")
+    spot = places.spot_for_all(effective.globally())
+    of_camera: dict[str, Any] = {name: F(f"timelapse__camera__{name}") for name in ("latitude", "longitude")}
+    if spot is not None:
+        has_none = Q(timelapse__camera__latitude=None) | Q(timelapse__camera__longitude=None)
+        of_camera = {
+            name: Case(
+                When(has_none, then=Value(getattr(spot, name))), default=own, output_field=FloatField()
+            )
+            for name, own in of_camera.items()
+        }
+    moved = rows.exclude(**of_camera).values("timelapse__camera")
     return sum(reschedule_of_camera(camera, by=audit.CLOCK) for camera in Camera.objects.filter(pk__in=moved))
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from django.db import transaction
 from django.db.models import QuerySet
 
+from cameras import places
 from captures.exceptions import PlanRefused
 from captures.intervalometer import LOOK_AHEAD, Place, PlanError, Timetable
 from captures.models import KNOWN_TIMETABLES, Capture, Gap, Schedule, Timelapse
@@ -25,17 +26,17 @@ NEVER = "This plan never owes a picture from now on: its rules, windows and days
 def timetable_of(timelapse: Timelapse, now: datetime) -> Timetable:
     """The timetable that the timelapse's settings and its camera's place ask for. Raises PlanRefused.
 
-    Its anchors depend on the camera and on the first day alone: a pause or another window does not move the grid.
+    A camera without a place of its own stands where the global settings say. The anchors depend on the camera and on
+    the first day alone: a pause or another window does not move the grid.
     """
-    latitude, longitude = timelapse.camera.latitude, timelapse.camera.longitude
-    place = None if latitude is None or longitude is None else Place(latitude, longitude)
     start = timelapse.started_at or max(now, timelapse.start_at or now)
     try:
         plan = timelapse.plan_value
+        spot = places.spot_of(timelapse.camera) if plan.needs_place else None
         return Timetable.of(
             plan,
             zone=timelapse.time_zone,
-            place=place if plan.needs_place else None,
+            place=None if spot is None else Place(spot.latitude, spot.longitude),
             seed=f"camera {timelapse.camera_id}",
             start=start,
         )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.db import transaction
 
+from cameras import places
 from cameras.models import Camera
 from captures import campaign, versions, zones
 from captures.exceptions import PlanRefused
@@ -87,7 +88,8 @@ class ScheduleForm(forms.Form):
     ) -> None:
         self.camera = camera
         self.now = now
-        self.asks_for_place = may_place and (camera.latitude is None or camera.longitude is None)
+        self.has_place_already = places.spot_of(camera) is not None
+        self.asks_for_place = may_place and not self.has_place_already
         super().__init__(*args, **kwargs)
         place = {"latitude": camera.latitude, "longitude": camera.longitude}
         self.initial = {**self.initial, **_fields_of_plan(plan), **place}
@@ -128,11 +130,8 @@ class ScheduleForm(forms.Form):
 
     @property
     def has_place(self) -> bool:
-        places = (
-            (self.cleaned_data.get("latitude"), self.cleaned_data.get("longitude")),
-            (self.camera.latitude, self.camera.longitude),
-        )
-        return any(None not in place for place in places)
+        entered = (self.cleaned_data.get("latitude"), self.cleaned_data.get("longitude"))
+        return self.has_place_already or None not in entered
 
     def clean_time_zone(self) -> str:
         return zones.known(self.cleaned_data["time_zone"].strip())
