@@ -5,6 +5,7 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.test import APIClient
 
+from captures import settlement
 from media_jobs import clock, events
 from media_jobs.models import Event
 from media_jobs.tail import Tail
@@ -39,6 +40,12 @@ def _own_place_among_the_events(monkeypatch):
 def _own_time(monkeypatch):
     """A clock that another test has moved is carried on by nobody."""
     monkeypatch.setattr(clock, "_measured", None)
+
+
+@pytest.fixture(autouse=True)
+def _all_the_time_that_it_needs(monkeypatch):
+    """How many rows one account writes depends on its limit, not on the machine."""
+    monkeypatch.setattr(settlement, "WORK_FOR_S", 60)
 
 
 @pytest.fixture
