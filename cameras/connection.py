@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, cast
 
 from django.conf import settings
 
-from cameras import sealing
-from cameras.exceptions import SealBroken
+from cameras import hiding, sealing
+from cameras.exceptions import MasksChanged, SealBroken
+from cameras.geometry import Geometry
 from cameras.models import Camera, Site
 from cameras.sources import SourceError, SourceKind, SourceSettings, Still, open_source
 from media_jobs import files, lifecycle
 from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 
-PREVIEWS = "previews"
 SEALED = "sealed_password"
+MASKS_OF = "masks_of"  # the camera that a form changes; where there is none, all of the address's host
 
 
 def settings_of(camera: Camera) -> SourceSettings:
@@ -75,7 +77,7 @@ def request_test(
     sealed = sealing.seal(password) if password else (camera.sealed_password if camera else "")
     return _request(
         key=secrets.token_hex(8),
-        topic=camera.topic if camera else "camera.new",
+        topic=camera.topic if camera else hiding.NEW_CAMERA,
         title=f"Test of {camera.name if camera else 'a new camera'}",
         args={
             "kind": kind,
@@ -86,6 +88,7 @@ def request_test(
             "verify_tls": verify_tls,
             "connect_timeout_s": connect_timeout_s,
             "deadline_s": deadline_s,
+            MASKS_OF: camera.pk if camera else None,
         },
         by=by,
         queue=settings.CAPTURE_QUEUE_OF(site.slug if site else None),
@@ -94,31 +97,21 @@ def request_test(
 
 def run_test(running: Running) -> dict[str, Any]:
     """Reads one still and says what it was, or what went wrong and what helps."""
-    from cameras.previews import make_preview  # slow import: the web asks for tests, but never makes one
+    from cameras.previews import decode  # slow import: the web asks for tests, but never shows one
 
     args = running.args
     try:
         if "camera" in args:
             source = settings_of(Camera.objects.get(pk=args["camera"]))
         else:
-            values = {name: value for name, value in args.items() if name != SEALED}
+            values = {name: value for name, value in args.items() if name not in (SEALED, MASKS_OF)}
             source = _settings(**values, password=sealing.unseal(_sealed_password(args)))
         still = open_source(source).read()
-        picture = make_preview(still)
-    except SourceError as error:
-        return {"ok": False, "code": error.code, "message": str(error), "advice": error.advice, "preview": ""}
-    except SealBroken as error:
-        return {
-            "ok": False,
-            "code": "password_unreadable",
-            "message": str(error),
-            "advice": "Enter the password again.",
-            "preview": "",
-        }
-    except Camera.DoesNotExist:
-        return {"ok": False, "code": "gone", "message": "The camera is gone.", "advice": "", "preview": ""}
-    preview = f"{PREVIEWS}/{running.job.pk}.jpg"
-    files.write(preview, picture)
+        kept = hiding.keep_previews(
+            running.job, decode(still), {hiding.PREVIEW: Geometry()}, partial(_masks_for, args)
+        )
+    except (SourceError, SealBroken, MasksChanged, Camera.DoesNotExist) as error:
+        return refusal(error) | {"preview": ""}
     return {
         "ok": True,
         "code": "",
@@ -128,9 +121,28 @@ def run_test(running: Running) -> dict[str, Any]:
         "height": still.height,
         "codec": still.codec,
         "elapsed_ms": math.ceil(still.elapsed_s * 1000),
-        "bytes": len(still.encoded) if still.encoded is not None else len(picture),
-        "preview": preview,
+        "bytes": len(still.encoded) if still.encoded is not None else files.size(kept[hiding.PREVIEW]) or 0,
+        **kept,
     }
+
+
+def refusal(error: Exception) -> dict[str, Any]:
+    """What a test says of a camera that could not be read: a code, a sentence, and what helps."""
+    said = {
+        SealBroken: ("password_unreadable", str(error), "Enter the password again."),
+        MasksChanged: ("masks_changed", str(error), "Try it again."),
+        Camera.DoesNotExist: ("gone", "The camera is gone.", ""),
+    }
+    if isinstance(error, SourceError):
+        code, message, advice = error.code, str(error), error.advice
+    else:
+        code, message, advice = said[type(error)]
+    return {"ok": False, "code": code, "message": message, "advice": advice}
+
+
+def _masks_for(args: dict[str, Any]) -> Geometry:
+    camera = args.get("camera") or args.get(MASKS_OF)
+    return hiding.masks_of(camera) if camera else hiding.masks_at(args["address"])
 
 
 def _sealed_password(args: dict[str, Any]) -> str:

@@ -12,3 +12,7 @@ class CameraError(Exception):
 
 class SealBroken(CameraError):
     """The camera's password was sealed with a key that this system does not have; enter it again."""
+
+
+class MasksChanged(CameraError):
+    """A mask was changed while the picture was read, so it is not shown."""

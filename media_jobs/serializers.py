@@ -17,6 +17,7 @@ from media_jobs.models import MediaJob
 
 TOPIC = re.compile(r"(?:camera\.new|(?:camera|timelapse)\.[0-9]{1,18})")
 MAX_TOPICS = 100
+PICTURES = ("preview", "before")  # in a result they are names of files
 MAX_EVENT_ID = 2**63 - 2
 
 
@@ -27,6 +28,9 @@ class JobSerializer(serializers.ModelSerializer[MediaJob]):
     eta_s = serializers.SerializerMethodField(help_text="Seconds to go at the pace so far, or null.")
     result = serializers.SerializerMethodField(help_text="What came out; its fields depend on the task.")
     preview_url = serializers.SerializerMethodField(help_text="The picture that a camera's test has taken.")
+    before_url = serializers.SerializerMethodField(
+        help_text="The same without the geometry of a test shot, apart from masks."
+    )
 
     class Meta:
         model = MediaJob
@@ -61,6 +65,7 @@ class JobSerializer(serializers.ModelSerializer[MediaJob]):
             "correlation_id",
             "result",
             "preview_url",
+            "before_url",
         ]
         read_only_fields = fields
 
@@ -76,13 +81,20 @@ class JobSerializer(serializers.ModelSerializer[MediaJob]):
 
     @extend_schema_field({"type": "object", "additionalProperties": {}})
     def get_result(self, job: MediaJob) -> dict[str, Any]:
-        return {name: value for name, value in job.result.items() if name != "preview"}
+        return {name: value for name, value in job.result.items() if name not in PICTURES}
 
     @extend_schema_field({"type": ["string", "null"], "format": "uri"})
     def get_preview_url(self, job: MediaJob) -> str | None:
-        if not job.result.get("preview"):
+        return self._address(job, "preview")
+
+    @extend_schema_field({"type": ["string", "null"], "format": "uri"})
+    def get_before_url(self, job: MediaJob) -> str | None:
+        return self._address(job, "before")
+
+    def _address(self, job: MediaJob, which: str) -> str | None:
+        if not job.result.get(which):
             return None
-        return reverse("job-preview", args=[job.pk], request=self.context.get("request"))
+        return reverse(f"job-{which}", args=[job.pk], request=self.context.get("request"))
 
 
 class EventQuerySerializer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""The preview of a camera's test."""
+"""The pictures that a camera's test shows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from media_jobs.serving import serve
 
 
 @require_safe
-def preview(request: HttpRequest, pk: UUID) -> HttpResponseBase:
-    """The picture that the test with this job id took."""
+def preview(request: HttpRequest, pk: UUID, which: str = "preview") -> HttpResponseBase:
+    """The picture that the test with this job id took; nobody keeps a copy, as a mask may forbid it later."""
     if not roles.may(request.user, roles.SEE):
         raise PermissionDenied
     job = MediaJob.objects.filter(pk=pk).first()
-    name = job.result.get("preview", "") if job else ""
+    name = job.result.get(which, "") if job else ""
     if not name:
         raise Http404("This test has no preview.")
-    return serve(request, name, content_type="image/jpeg", etag=str(pk))
+    response = serve(request, name, content_type="image/jpeg", etag=f"{pk}-{which}")
+    response["Cache-Control"] = "private, no-store"
+    return response

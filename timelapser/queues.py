@@ -80,6 +80,7 @@ QUEUE_OF_TASK: dict[str, str] = {
 QUEUE_OF_KIND: dict[str, str] = {
     "captures.make_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
+    "cameras.test_shot": CAPTURE,
     "cameras.ask": CAPTURE,
     "videos.render": VIDEO,
     "videos.encode_segment": VIDEO,
