@@ -17,7 +17,7 @@ from tests.factories import (
 
 MEDIA_TYPE = "application/problem+json"
 LISTS = ["cameras", "timelapses", "captures", "recipes", "videos", "jobs", "sites", "clock", "work", "audit"]
-ALONE = ["events", "system", "queues", "workers"]
+ALONE = ["events", "system", "queues", "workers", "settings", "settings/history"]
 
 EVERYBODY = {"viewer", "operator", "admin"}
 OPERATORS = {"operator", "admin"}
@@ -45,6 +45,9 @@ WRITES = {
     "post timelapse-outlook-preview": EVERYBODY,
     "post timelapse-outlook-preview-form": EVERYBODY,
     "post capture-thumbnail": OPERATORS,
+    "patch settings": ADMINS,
+    "patch camera-settings": ADMINS,
+    "patch timelapse-settings": OPERATORS,
     "post recipe-list": ADMINS,
     "put recipe-detail": ADMINS,
     "patch recipe-detail": ADMINS,

@@ -270,6 +270,7 @@ FILTERS = {
     "videos": ["timelapse", "camera", "recipe", "state", "follows"],
     "jobs": ["state", "is_active", "task", "topic", "requested_by", "is_quiet"],
     "events": ["since", "topics"],
+    "settings/history": ["topic", "name", "by", "start", "end", "ordering", "page"],
     "timelapses/{timelapse}/captures": ["day", "slot_from", "state", "day_number", "page"],
     "timelapses/{timelapse}/coverage": ["start", "end"],
     "timelapses/{timelapse}/schedules": ["page", "ordering"],

@@ -7,9 +7,11 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from cameras.settings_api import CameraSettingsViewSet, GlobalSettingsViewSet, SettingChangeViewSet
 from cameras.viewsets import CameraViewSet, SiteViewSet
 from captures.lookback import TimelapseDaysViewSet
 from captures.preview import TimelapsePreviewViewSet
+from captures.settings_api import TimelapseSettingsViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.audit_api import DecisionViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
@@ -45,6 +47,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         CameraPicturesViewSet.as_view({"get": "latest_picture"}),
         name="camera-latest-picture",
     ),
+    *(
+        path(f"{where}settings/", viewset.as_view({"get": "retrieve", "patch": "partial_update"}), name=name)
+        for where, viewset, name in (
+            ("", GlobalSettingsViewSet, "settings"),
+            ("cameras/<int:pk>/", CameraSettingsViewSet, "camera-settings"),
+            ("timelapses/<int:pk>/", TimelapseSettingsViewSet, "timelapse-settings"),
+        )
+    ),
+    path("settings/history/", SettingChangeViewSet.as_view({"get": "list"}), name="settings-history"),
     path("events/", EventsView.as_view(), name="events"),
     path("queues/", QueuesView.as_view(), name="queues"),
     path("workers/", WorkersView.as_view(), name="workers"),

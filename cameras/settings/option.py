@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -148,9 +149,15 @@ def _whole(found: Option, value: Any) -> int:
 
 
 def _number(found: Option, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise SettingRefused(found.name, "A number.")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise SettingRefused(found.name, "A number.")
+    return number
 
 
 def _text(found: Option, value: Any) -> str:
