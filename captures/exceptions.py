@@ -5,6 +5,8 @@ CampaignError
 ├── CameraOff      the camera is switched off here
 ├── HasPictures    what has pictures is archived, not deleted
 ├── MoveRefused    the state does not allow the move
+├── NoPicture      only a stored picture has a flag
+├── NotRestorable  the discarded picture is no longer there
 ├── NotRunning     only a running timelapse takes pictures
 └── PlanRefused    its plan cannot be carried out
 """
@@ -45,6 +47,14 @@ class HasPictures(CampaignError):
 
 class MoveRefused(CampaignError):
     """The state of the timelapse does not allow this."""
+
+
+class NoPicture(CampaignError):
+    """There is no picture of this slot."""
+
+
+class NotRestorable(CampaignError):
+    """This picture is not in the quarantine, or its time there is over."""
 
 
 class NotRunning(CampaignError):

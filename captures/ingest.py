@@ -1,21 +1,29 @@
-"""One still, from the camera to its file and its row: read, check, store, then say so."""
+"""One picture, from the camera to its file and its row: read, judge, perhaps once more, store, then say so."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
 
 from cameras import connection, health, seats
 from cameras.exceptions import SealBroken
-from cameras.sources import SourceError, Still
-from captures import ledger, orders
-from captures.imaging.errors import BrokenPicture
-from captures.imaging.pictures import encode_jpeg, inspect_picture
+from cameras.geometry import GeometryRefused
+from cameras.sources import SourceError
+from captures import filing, ledger, orders, quality
+from captures.imaging.developing import develop
 from captures.ledger import StoredPicture
-from captures.models import Capture
+from captures.models import Capture, JudgedPicture
+from captures.quality import Rules, Shot
 from media_jobs import clock, correlation, files
 from media_jobs.exceptions import StorageError
+
+Action = JudgedPicture.Action
+log = structlog.get_logger(__name__)
 
 
 def take(capture_id: int, *, worker: str) -> None:
@@ -41,28 +49,47 @@ def take(capture_id: int, *, worker: str) -> None:
 
 def _take_seated(capture: Capture, looked: float) -> None:
     """`looked` is the steady clock's time of the look, whose instant `claimed_at` is by the database's clock."""
-    camera = capture.timelapse.camera
     lateness = _instant(capture, looked) - capture.slot
     capture.lateness_ms = round(lateness / timedelta(milliseconds=1))
     try:
-        still = connection.read_still(camera)
+        rules = quality.rules_of(capture.timelapse)
+    except GeometryRefused:
+        ledger.fail(capture, "geometry_unreadable")
+        return
+    try:
+        shot = _shoot(capture, rules, looked)
     except SourceError as error:
-        health.note_failure(camera.pk, clock.now(), code=error.code, message=str(error))
+        _note_failure(capture, error.code, str(error))
         ledger.fail(capture, error.code, f"{error} {error.advice}")
         return
     except SealBroken as error:
-        health.note_failure(camera.pk, clock.now(), code="password_unreadable", message=str(error))
+        _note_failure(capture, "password_unreadable", str(error))
         ledger.fail(capture, "password_unreadable")
         return
+    others: list[Shot] = []
+    if quality.wants_another(shot, rules):
+        if not ledger.hold_on(capture, _instant(capture, looked)):
+            return
+        shot, others = _shoot_again(capture, shot, rules, looked)
+    if _settle(capture, shot, others, rules):
+        quality.follow(capture, shot, others, rules, clock.now())
+
+
+def _shoot(capture: Capture, rules: Rules, looked: float) -> Shot:
+    """Raises SourceError, SealBroken."""
+    still = connection.read_still(capture.timelapse.camera)
+    return quality.look_at(still, rules, _instant(capture, looked))
+
+
+def _shoot_again(capture: Capture, first: Shot, rules: Rules, looked: float) -> tuple[Shot, list[Shot]]:
+    """The better one of two, and the other. Where the camera does not answer any more the first is what there is."""
     try:
-        picture = _keep(capture, still, _instant(capture, looked))
-    except BrokenPicture as error:
-        health.note_failure(camera.pk, clock.now(), code="broken_picture", message=str(error))
-        ledger.fail(capture, "broken_picture", str(error))
-    except StorageError as error:
-        ledger.fail(capture, error.code, str(error))
-    else:
-        _record(capture, picture)
+        second = _shoot(capture, rules, looked)
+    except (SourceError, SealBroken) as error:
+        log.info("second_reading_failed", capture=capture.pk, error=str(error))
+        return first, []
+    kept, other = quality.better(first, second)
+    return kept, [other]
 
 
 def _instant(capture: Capture, looked: float) -> datetime:
@@ -71,57 +98,82 @@ def _instant(capture: Capture, looked: float) -> datetime:
     return capture.claimed_at + timedelta(seconds=time.monotonic() - looked)
 
 
-def _record(capture: Capture, picture: StoredPicture) -> None:
-    """The file's row, or no file."""
+def _note_failure(capture: Capture, code: str, message: str) -> None:
+    health.note_failure(capture.timelapse.camera_id, clock.now(), code=code, message=message)
+
+
+def _settle(capture: Capture, shot: Shot, others: Sequence[Shot], rules: Rules) -> bool:
+    """The picture's file and row. False where somebody else has decided, or the storage refuses."""
+    action = quality.action_of(shot, rules)
+    if action == Action.FAILED:
+        _note_failure(capture, "broken_picture", shot.error)
+        with transaction.atomic():
+            quality.write(capture, shot, others, rules)
+            return ledger.fail(capture, "broken_picture", shot.error)
     try:
-        is_stored = ledger.store(capture, picture)
-    except BaseException:
-        # Before the commit nothing can name the file. Once that was begun only the row knows how it went.
-        if capture.state == Capture.State.OWED or ledger.fail(capture, "unexpected"):
-            files.delete(picture.file)
-        raise
-    if not is_stored:
-        files.delete(picture.file)
+        picture = _keep(capture, shot, rules, is_discarded=action == Action.DISCARDED)
+    except StorageError as error:
+        ledger.fail(capture, error.code, str(error))
+        return False
+    return _record(capture, picture, shot, others, rules)
 
 
-def _keep(capture: Capture, still: Still, taken_at: datetime) -> StoredPicture:
-    """Stores the camera's own bytes where it gave some, else one encoding. Raises BrokenPicture, StorageError."""
-    if still.encoded is not None:
-        data = still.encoded
-        facts = inspect_picture(data)
-        width, height, suffix = facts.width, facts.height, facts.format.lower().replace("jpeg", "jpg")
-    elif still.pixels is not None:
-        data = encode_jpeg(still.pixels)
-        height, width = still.pixels.shape[:2]
-        suffix = "jpg"
-    else:
-        raise BrokenPicture("The camera gave neither bytes nor pixels.")
-    files.require_space()
-    name = frame_name(capture, suffix)
-    files.write(name, data)
+def _keep(capture: Capture, shot: Shot, rules: Rules, *, is_discarded: bool) -> StoredPicture:
+    """Writes the files, a discarded picture's into the quarantine. Raises StorageError."""
+    negative, settings = shot.negative, rules.settings
+    assert negative is not None  # noqa: S101 - what has none has failed
+    made = develop(negative, rules.geometry, quality=settings.jpeg_quality)
+    file = original = ""
+    if not is_discarded or settings.quarantine_days:
+        files.require_space()
+        file = filing.frame_name(capture, made.suffix, filing.QUARANTINE if is_discarded else filing.FRAMES)
+        files.write(file, made.data)
+        # Never where there are masks: a negative then has no bytes of its own.
+        if settings.keep_original and negative.own is not None and negative.own is not made.data:
+            original = filing.frame_name(capture, negative.suffix, filing.ORIGINALS)
+            try:
+                files.write(original, negative.own)
+            except StorageError:
+                files.delete(file)
+                raise
     return StoredPicture(
-        file=name,
-        bytes=len(data),
-        width=width,
-        height=height,
-        codec=still.codec,
-        checksum=hashlib.sha256(data).hexdigest(),
-        taken_at=taken_at,
+        file=file,
+        bytes=len(made.data),
+        width=made.width,
+        height=made.height,
+        codec=shot.codec,
+        checksum=hashlib.sha256(made.data).hexdigest(),
+        taken_at=shot.taken_at,
+        original=original,
+        score=shot.score,
+        verdict=shot.verdict,
+        is_flagged=shot.is_bad(rules) and not is_discarded,
     )
 
 
-def frame_name(capture: Capture, suffix: str) -> str:
-    """Where a frame lies, relative to the media folder: sharded by local day.
+def _record(
+    capture: Capture, picture: StoredPicture, shot: Shot, others: Sequence[Shot], rules: Rules
+) -> bool:
+    """The file's row, or no file."""
+    try:
+        with transaction.atomic():
+            quality.write(capture, shot, others, rules)
+            is_held = _move(capture, picture, shot, rules)
+            transaction.set_rollback(not is_held)
+    except BaseException:
+        # Before the commit nothing can name the file. Once that was begun only the row knows how it went.
+        if capture.state == Capture.State.OWED or ledger.fail(capture, "unexpected"):
+            files.delete(picture.file, picture.original)
+        raise
+    if not is_held:
+        files.delete(picture.file, picture.original)
+    return is_held
 
-    A second attempt has a name of its own, so that a straggler cannot write over the file that counts.
-    """
-    again = f"-{capture.attempt}" if capture.attempt > 1 else ""
-    return derived_name(capture, "frames", f"{capture.pk}{again}.{suffix}")
 
-
-def derived_name(capture: Capture, kind: str, ending: str) -> str:
-    timelapse = capture.timelapse
-    day = capture.slot.astimezone(timelapse.zone).date().isoformat()
-    slot = capture.slot.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    root = f"cameras/{timelapse.camera_id}/timelapses/{timelapse.pk}"
-    return f"{root}/{kind}/{day}/{slot}_{ending}"
+def _move(capture: Capture, picture: StoredPicture, shot: Shot, rules: Rules) -> bool:
+    if quality.action_of(shot, rules) != Action.DISCARDED:
+        return ledger.store(capture, picture)
+    until = None
+    if picture.file:
+        until = clock.now() + timedelta(days=rules.settings.quarantine_days)
+    return ledger.discard(capture, picture, quality.words_of(shot), until=until)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import BigAutoField, Case, Exists, F, OuterRef, Q, Value, When
@@ -12,17 +13,21 @@ from django.db.models.functions import Coalesce
 from cameras import health, places
 from cameras.models import Camera
 from captures.models import Capture, CaptureQuerySet, Timelapse
-from captures.reasons import words_of
+from captures.reasons import reason_of, words_of
 from media_jobs import clock, lifecycle
 from media_jobs.events import EventType, emit
 
 State = Capture.State
 READ_MARGIN_S = 5
+QUALITY = "quality"  # who has flagged what no person has
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """What is known of a file that lies in the storage. `checksum` is SHA-256, hexadecimal."""
+    """What is known of a picture whose file lies in the storage. `checksum` is its SHA-256, hexadecimal.
+
+    `file` is empty where a discarded picture is not kept; `score` is None where nobody has judged it.
+    """
 
     file: str
     bytes: int
@@ -31,6 +36,10 @@ class StoredPicture:
     codec: str
     checksum: str
     taken_at: datetime
+    original: str = ""
+    score: int | None = None
+    verdict: str = ""
+    is_flagged: bool = False
 
 
 def look(capture_id: int) -> Capture | None:
@@ -77,6 +86,11 @@ def _lease_end(capture: Capture, now: datetime) -> datetime:
     return now + timedelta(seconds=capture.timelapse.camera.deadline_s + READ_MARGIN_S)
 
 
+def hold_on(capture: Capture, now: datetime) -> bool:
+    """Its picture is taken once more: the lease lasts for a second reading. False where somebody else has decided."""
+    return bool(_held(capture).update(lease_until=_lease_end(capture, now)))
+
+
 def store(capture: Capture, picture: StoredPicture) -> bool:
     """owed -> stored, with the counters and the thumbnail's job in one transaction.
 
@@ -90,23 +104,16 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
             state=State.STORED,
             reason="",
             detail="",
-            lease_until=None,
-            taken_at=picture.taken_at,
-            lateness_ms=capture.lateness_ms,
-            duration_ms=_since_ms(capture.claimed_at, now),
-            file=picture.file,
-            bytes=picture.bytes,
-            width=picture.width,
-            height=picture.height,
-            codec=picture.codec,
-            checksum=picture.checksum,
+            is_flagged=picture.is_flagged,
+            flagged_by=QUALITY if picture.is_flagged else "",
             weather=weather,
+            **_facts(capture, picture, now),
         )
         if not held:
             return False
         record_thumbnails(capture)
-        _count(capture)  # from here on the planner passes the timelapse over: what can be done before is done
-        Camera.objects.filter(pk=timelapse.camera_id).update(image_count=F("image_count") + 1)
+        # From here on the planner passes the timelapse over: what can be done before is done.
+        count_stored(capture, is_flagged=picture.is_flagged)
         health.note_success(timelapse.camera_id, now)
         counts = Timelapse.objects.values_list("image_count", "camera__image_count").get(pk=timelapse.pk)
         emit(
@@ -120,22 +127,74 @@ def store(capture: Capture, picture: StoredPicture) -> bool:
                 "camera_image_count": counts[1],
                 "day_number": capture.day_number,
                 "bytes": picture.bytes,
+                "score": picture.score,
+                "verdict": picture.verdict,
             },
             now=now,
         )
+        if picture.is_flagged:
+            tell_flagged(capture, is_flagged=True, by=QUALITY, now=now)
         capture.state = State.STORED  # unless the commit, which alone is left, fails
     return True
 
 
-def _count(capture: Capture) -> None:
+def discard(capture: Capture, picture: StoredPicture, words: str, *, until: datetime | None) -> bool:
+    """owed -> discarded: it was bad twice. Where its file is kept it can be restored `until` then.
+
+    False where somebody else has decided meanwhile; the caller then removes its file.
+    """
+    now = clock.now()
+    timelapse = capture.timelapse
+    with transaction.atomic():
+        held = _held(capture).update(
+            state=State.DISCARDED,
+            reason=reason_of(picture.verdict),
+            detail=words,
+            quarantine_until=until,
+            **_facts(capture, picture, now),
+        )
+        if not held:
+            return False
+        Timelapse.objects.filter(pk=timelapse.pk).update(discarded_count=F("discarded_count") + 1)
+        health.note_success(timelapse.camera_id, now)  # it has answered
+        judged = {"reason": reason_of(picture.verdict), "score": picture.score, "verdict": picture.verdict}
+        emit(EventType.CAPTURE_DISCARDED, timelapse.topic, {**names_of(capture), **judged}, now=now)
+        capture.state = State.DISCARDED  # unless the commit, which alone is left, fails
+    return True
+
+
+def _facts(capture: Capture, picture: StoredPicture, now: datetime) -> dict[str, Any]:
+    """What a row says of a picture that came, whatever became of it."""
+    return {
+        "lease_until": None,
+        "lateness_ms": capture.lateness_ms,
+        "duration_ms": _since_ms(capture.claimed_at, now),
+        "taken_at": picture.taken_at,
+        "file": picture.file,
+        "original": picture.original,
+        "bytes": picture.bytes,
+        "width": picture.width,
+        "height": picture.height,
+        "codec": picture.codec,
+        "checksum": picture.checksum,
+        "score": picture.score,
+        "verdict": picture.verdict,
+    }
+
+
+def count_stored(capture: Capture, *, is_flagged: bool) -> None:
+    """One picture more, of the timelapse and of its camera, in the transaction that has stored it."""
     latest = Capture.objects.filter(pk=OuterRef("latest_capture"))
     is_newest = Q(latest_capture__isnull=True) | Exists(latest.filter(slot__lt=capture.slot))
     Timelapse.objects.filter(pk=capture.timelapse_id).update(
         image_count=F("image_count") + 1,
+        flagged_count=F("flagged_count") + int(is_flagged),
         latest_capture=Case(
             When(is_newest, then=Value(capture.pk)), default=F("latest_capture"), output_field=BigAutoField()
         ),
     )
+    camera = Camera.objects.filter(pk=capture.timelapse.camera_id)
+    camera.update(image_count=F("image_count") + 1)
 
 
 def record_thumbnails(capture: Capture) -> None:
@@ -204,6 +263,11 @@ def names_of(capture: Capture) -> dict[str, object]:
         "camera": capture.timelapse.camera_id,
         "slot": capture.slot.isoformat(),
     }
+
+
+def tell_flagged(capture: Capture, *, is_flagged: bool, by: str, now: datetime) -> None:
+    payload = {**names_of(capture), "is_flagged": is_flagged, "by": by}
+    emit(EventType.CAPTURE_FLAGGED, capture.timelapse.topic, payload, now=now)
 
 
 def _tell_gone(type_: EventType, capture: Capture, reason: str, detail: str, now: datetime) -> None:

@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "storage_unwritable": "The media folder could not be written.",
     "storage_error": "The storage refused the file.",
     "broken_picture": "The picture was damaged.",
+    "geometry_unreadable": "The camera's masks could not be read, and nothing is stored without them.",
     "password_unreadable": "The camera's password was sealed with another key; enter it again.",
     "unexpected": "Something unexpected happened; the worker's log has the trace.",
 }
@@ -30,3 +31,8 @@ REASONS: dict[str, str] = {
 
 def words_of(reason: str) -> str:
     return REASONS.get(reason, reason.replace("_", " ").capitalize() + ".")
+
+
+def reason_of(verdict: str) -> str:
+    """A finding's word as a reason's code: "missing part" is `missing_part`."""
+    return verdict.replace(" ", "_") or "broken_picture"

@@ -13,7 +13,7 @@ from django.db import DataError, connection, connections
 from PIL import Image
 
 from cameras import seats
-from captures import coverage, dispatch, ingest, reasons, settlement
+from captures import coverage, dispatch, filing, ingest, reasons, settlement
 from captures.models import Capture, Timelapse
 from media_jobs import clock, files
 from media_jobs.models import Event, MediaJob
@@ -107,9 +107,9 @@ def test_file_lies_below_its_timelapse_in_the_folder_of_its_local_day():
     folder = f"cameras/{timelapse.camera_id}/timelapses/{timelapse.pk}/frames/2026-05-05"
     name = f"{folder}/20260504T153000.250000Z_{capture.pk}"
 
-    assert ingest.frame_name(capture, "jpg") == f"{name}.jpg"
+    assert filing.frame_name(capture, "jpg") == f"{name}.jpg"
     capture.attempt = 2
-    assert ingest.frame_name(capture, "png") == f"{name}-2.png"
+    assert filing.frame_name(capture, "png") == f"{name}-2.png"
 
 
 def test_take_of_png_keeps_png(server):

@@ -15,6 +15,7 @@ class JudgedPicture(models.Model):
         RETRIED = "retried", "taken once more"
         FLAGGED = "flagged", "kept with a flag"
         DISCARDED = "discarded", "put into quarantine"
+        FAILED = "failed", "nothing to keep"
 
     camera = models.ForeignKey("cameras.Camera", on_delete=models.CASCADE, related_name="judged_pictures")
     capture = models.ForeignKey(Capture, null=True, on_delete=models.CASCADE, related_name="judged_pictures")

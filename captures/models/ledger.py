@@ -22,10 +22,11 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
 
 
 class Capture(models.Model):
-    """One slot of one timelapse, and what became of it. Moved by `captures.ledger` and `captures.settlement` alone.
+    """One slot of one timelapse, and what became of it. Moved by `captures.ledger`, `captures.settlement`
+    and `captures.quarantine` alone.
 
     owed -> stored | discarded (reason) | failed (reason) | missed (reason) | skipped (reason)
-    stored <-> discarded
+    discarded -> stored, by a person
     """
 
     class State(models.TextChoices):
