@@ -84,6 +84,9 @@ class CameraSerializer(ReadingSerializer):
         help_text="Without user name and password. Those who may not change it see no values of its query.",
     )
     notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    geometry = serializers.DictField(
+        read_only=True, help_text="Only what is not as it comes; to be changed at cameras/{id}/geometry/."
+    )
 
     class Meta:
         model = Camera
@@ -95,6 +98,7 @@ class CameraSerializer(ReadingSerializer):
             "site",
             "latitude",
             "longitude",
+            "geometry",
             "is_enabled",
             "notes",
             "created_at",

@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 
 from cameras.settings_api import CameraSettingsViewSet, GlobalSettingsViewSet, SettingChangeViewSet
 from cameras.viewsets import CameraViewSet, SiteViewSet
+from captures.geometry_api import CameraGeometryViewSet
 from captures.lookback import TimelapseDaysViewSet
 from captures.preview import TimelapsePreviewViewSet
 from captures.settings_api import TimelapseSettingsViewSet
@@ -36,7 +37,7 @@ router.register("work", WorkViewSet, basename="work")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
-    # Cameras know nothing of captures, so these two stand by themselves.
+    # Cameras know nothing of captures, so these stand by themselves.
     path(
         "cameras/<int:pk>/capture-now/",
         CameraPicturesViewSet.as_view({"post": "capture_now"}),
@@ -46,6 +47,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "cameras/<int:pk>/pictures/latest/",
         CameraPicturesViewSet.as_view({"get": "latest_picture"}),
         name="camera-latest-picture",
+    ),
+    path(
+        "cameras/<int:pk>/geometry/",
+        CameraGeometryViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+        name="camera-geometry",
+    ),
+    path(
+        "cameras/<int:pk>/geometry/test/",
+        CameraGeometryViewSet.as_view({"post": "test"}),
+        name="camera-geometry-test",
     ),
     *(
         path(f"{where}settings/", viewset.as_view({"get": "retrieve", "patch": "partial_update"}), name=name)
