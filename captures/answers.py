@@ -34,7 +34,8 @@ ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`kind` is one of picture, pending, failed, missed, skipped, closed, between, paused, stopped, coming, unknown.
+    """`kind` is one of picture, pending, discarded, failed, missed, skipped, closed, between, paused, stopped, coming,
+    unknown.
 
     `slot` is the nearest one that was owed; `capture` its row, where it has one.
     """
@@ -122,7 +123,15 @@ def _of_row(timelapse: Timelapse, row: Capture) -> Answer:
     if row.state == State.OWED:
         return Answer("pending", row.slot, row, "", f"The picture of {at} is being taken just now.")
     words = f"The picture of {at} was {row.state}. {row.detail or words_of(row.reason)}"
-    return Answer(row.state, row.slot, row, row.reason, words, ADVICE.get(row.reason, ""))
+    advice = _of_quarantine(timelapse, row) if row.state == State.DISCARDED else ADVICE.get(row.reason, "")
+    return Answer(row.state, row.slot, row, row.reason, words, advice)
+
+
+def _of_quarantine(timelapse: Timelapse, row: Capture) -> str:
+    if row.quarantine_until is None or row.quarantine_until <= clock.now():
+        return "Its time in the quarantine is over."
+    until = _day_and_clock(timelapse, row.quarantine_until)
+    return f"Look at it, and restore it where it is good: it is kept until {until}."
 
 
 def _without_row(timelapse: Timelapse, slot: datetime) -> Answer:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, IntegerField, Sum
+from django.db.models import Count, F, IntegerField, Q, Sum
 from django.db.models.functions import Coalesce
 
 from cameras.models import Camera
@@ -22,6 +22,7 @@ class Coverage:
 
     owed_total: int = 0
     stored: int = 0
+    discarded: int = 0
     failed: int = 0
     missed: int = 0
     skipped: int = 0
@@ -31,7 +32,7 @@ class Coverage:
     @property
     def wanted(self) -> int:
         """What was wanted by now: neither pending nor skipped on purpose."""
-        return self.stored + self.failed + self.missed
+        return self.stored + self.discarded + self.failed + self.missed
 
     @property
     def ratio(self) -> float:
@@ -55,6 +56,7 @@ def coverage(timelapse: Timelapse, start: datetime, end: datetime) -> Coverage:
     return Coverage(
         owed_total=sum(states.values()),
         stored=states[State.STORED],
+        discarded=states[State.DISCARDED],
         failed=states[State.FAILED],
         missed=states[State.MISSED],
         skipped=states[State.SKIPPED],
@@ -80,9 +82,18 @@ def faults(timelapse: Timelapse, now: datetime) -> Iterable[str]:
         rows = owed.filter(slot__gte=schedule.from_at, slot__lt=end).count()
         if rows + in_gaps != expected:
             yield f"{schedule}: {expected} slots were owed, {rows} have rows, {in_gaps} are in gaps"
-    stored = timelapse.captures.stored().count()
-    if stored != timelapse.image_count:
-        yield f"{stored} captures are stored, the counter says {timelapse.image_count}"
+    counted = timelapse.captures.aggregate(
+        stored=Count("pk", filter=Q(state=State.STORED)),
+        discarded=Count("pk", filter=Q(state=State.DISCARDED)),
+        flagged=Count("pk", filter=Q(state=State.STORED, is_flagged=True)),
+    )
+    for word, counter in (
+        ("stored", timelapse.image_count),
+        ("discarded", timelapse.discarded_count),
+        ("flagged", timelapse.flagged_count),
+    ):
+        if counted[word] != counter:
+            yield f"{counted[word]} captures are {word}, the counter says {counter}"
     forgotten = timelapse.captures.owed().filter(give_up_at__lt=now - timedelta(minutes=5)).count()
     if forgotten:
         yield f"{forgotten} captures are owed though their grace passed long ago"

@@ -19,12 +19,12 @@ from media_jobs import clock
 __all__ = ["Answer", "Day", "Stretch", "calendar", "neighbour_gap", "ribbon", "why"]
 
 State = Capture.State
-LOST = (State.FAILED, State.MISSED, State.SKIPPED)
+LOST = (State.DISCARDED, State.FAILED, State.MISSED, State.SKIPPED)
 DAYS_A_QUERY = 31
 MOST_STRETCHES = 1500  # more than that cannot be told apart on a screen
 FIRST_OF_ALL = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
 # Where several fates share a stretch of the drawing the worst is shown: no gap is lost in it.
-WORST_FIRST = ("missed", "failed", "skipped", "pending", "stored", "paused", "stopped", "closed")
+WORST_FIRST = ("missed", "failed", "discarded", "skipped", "pending", "stored", "paused", "stopped", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Day:
     day: date
     owed: int
     stored: int
+    discarded: int
     failed: int
     missed: int
     skipped: int
@@ -43,7 +44,7 @@ class Day:
     @property
     def wanted(self) -> int:
         """What was wanted by now: neither pending nor skipped on purpose."""
-        return self.stored + self.failed + self.missed
+        return self.stored + self.discarded + self.failed + self.missed
 
     @property
     def ratio(self) -> float | None:
@@ -109,6 +110,7 @@ def _day(day: date, states: Counter[str], reasons: Counter[str]) -> Day:
         day=day,
         owed=sum(states.values()),
         stored=states[State.STORED],
+        discarded=states[State.DISCARDED],
         failed=states[State.FAILED],
         missed=states[State.MISSED],
         skipped=states[State.SKIPPED],

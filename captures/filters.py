@@ -35,6 +35,14 @@ class CaptureFilter(FilterSet):
     camera = django_filters.ModelChoiceFilter(field_name="timelapse__camera", queryset=Camera.objects.all())
     state = django_filters.MultipleChoiceFilter(choices=Capture.State.choices)
     reason = django_filters.CharFilter(max_length=60)
+    is_flagged = django_filters.BooleanFilter(label="With a flag, which clean films leave out.")
+    verdict = django_filters.CharFilter(max_length=20, label="good, or the gravest finding.")
+    score_from = django_filters.NumberFilter(
+        field_name="score", lookup_expr="gte", min_value=0, max_value=100, label="Inclusive."
+    )
+    score_until = django_filters.NumberFilter(
+        field_name="score", lookup_expr="lt", min_value=0, max_value=101, label="Exclusive."
+    )
     origin = django_filters.ChoiceFilter(choices=Capture.Origin.choices)
     slot_from = MomentFilter(field_name="slot", lookup_expr="gte", label="Inclusive.")
     slot_until = MomentFilter(field_name="slot", lookup_expr="lt", label="Exclusive.")

@@ -66,6 +66,7 @@ class DaySerializer(serializers.Serializer[Any]):
     day = serializers.DateField()
     owed = serializers.IntegerField()
     stored = serializers.IntegerField()
+    discarded = serializers.IntegerField()
     failed = serializers.IntegerField()
     missed = serializers.IntegerField()
     skipped = serializers.IntegerField()

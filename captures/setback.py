@@ -19,7 +19,7 @@ from media_jobs.events import EventType, emit
 BATCH = 100
 # What somebody tried stays: if it is the new time that is wrong, this was the past.
 UNTRIED = Q(state=Capture.State.OWED, lease_until__isnull=True) | Q(
-    state=Capture.State.MISSED, reason="scheduler_was_down"
+    state=Capture.State.MISSED, reason__in=["scheduler_was_down", "not_planned_in_time"]
 )
 
 

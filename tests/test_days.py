@@ -61,7 +61,7 @@ def test_calendar_counts_local_days_with_their_commonest_reason(week):
 
     assert [*found] == [date(2026, 3, day) for day in range(26, 31)]
     whole, bad, gap, after = (found[date(2026, 3, day)] for day in (27, 28, 29, 30))
-    assert found[date(2026, 3, 26)] == days.Day(date(2026, 3, 26), 0, 0, 0, 0, 0, 0, "")
+    assert found[date(2026, 3, 26)] == days.Day(date(2026, 3, 26), 0, 0, 0, 0, 0, 0, 0, "")
     assert found[date(2026, 3, 26)].ratio is None
     assert (whole.owed, whole.stored, whole.ratio, whole.top_reason) == (kept, 61, 1, "")
     assert (bad.owed, bad.missed, bad.failed, bad.ratio, bad.top_reason) == (61, 30, 31, 0, "unreachable")

@@ -20,6 +20,7 @@ from timelapser.pages.status import words_for
 MONTH = re.compile(r"(\d{4})-(\d{2})")
 STATES = (
     ("stored", "kept"),
+    ("discarded", "discarded"),
     ("failed", "failed"),
     ("missed", "missed"),
     ("skipped", "skipped on purpose"),
