@@ -54,7 +54,7 @@ function prependToStrip(events) {
   stripTimer = setTimeout(async () => {
     isStripOld = false;
     const newest = strip.querySelector("li[data-slot]")?.dataset.slot;
-    const url = strip.dataset.newUrl + (newest ? `?after=${encodeURIComponent(newest)}` : "");
+    const url = strip.dataset.newUrl + (newest ? `${strip.dataset.newUrl.includes("?") ? "&" : "?"}after=${encodeURIComponent(newest)}` : "");
     try {
       await htmx.ajax("GET", url, { source: strip, target: strip, swap: "afterbegin" });
       document.getElementById("strip-empty")?.remove();

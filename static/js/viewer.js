@@ -14,6 +14,7 @@ export function startViewer() {
     }
     const rel = document.activeElement?.getAttribute("rel");
     body.innerHTML = await answer.text();
+    htmx.process(body); // its deeds answer in place
     if (!dialog.open) dialog.showModal();
     // What had the focus is gone with the old picture: its successor takes it.
     (body.querySelector(`a[rel="${rel}"]`) ?? body.querySelector("[data-close]")).focus();

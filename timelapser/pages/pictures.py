@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.dateparse import parse_datetime
 
 from captures.models import Capture, Timelapse
 from media_jobs.roles import SEE
-from timelapser.pages.access import is_partial, page, show
+from timelapser.pages.access import is_partial, page, show, surroundings
+from timelapser.pages.readings import judgement_of
 
 STRIP = 24
 
 
-def newest(timelapse: Timelapse, *, before: datetime | None = None) -> tuple[list[Capture], bool]:
-    """A page of the strip, newest first, and whether there are older ones."""
-    rows = timelapse.captures.stored().order_by("-slot")
+def newest(
+    timelapse: Timelapse, *, before: datetime | None = None, flagged: bool = False
+) -> tuple[list[Capture], bool]:
+    """A page of the strip, newest first, and whether there are older ones; of all, or of the flagged alone."""
+    rows = _shown(timelapse, flagged=flagged)
     if before is not None:
         rows = rows.filter(slot__lt=before)
     found = list(rows[: STRIP + 1])
     return found[:STRIP], len(found) > STRIP
+
+
+def is_flagged_only(query: Mapping[str, str]) -> bool:
+    """Whether an address asks for flagged pictures alone."""
+    return query.get("show") == "flagged"
+
+
+def _shown(timelapse: Timelapse, *, flagged: bool) -> QuerySet[Capture]:
+    rows = timelapse.captures.stored().order_by("-slot")
+    return rows.filter(is_flagged=True) if flagged else rows
 
 
 @page(SEE)
@@ -32,15 +47,16 @@ def strip(request: HttpRequest, pk: int) -> HttpResponse:
     """
     timelapse = get_object_or_404(Timelapse.objects.select_related("camera"), pk=pk)
     before, after = _moment(request, "before"), _moment(request, "after")
+    flagged = is_flagged_only(request.GET)
     if after is not None:
-        rows = timelapse.captures.stored().filter(slot__gt=after).order_by("-slot")
-        captures, has_more = list(rows[:STRIP]), False
+        captures, has_more = list(_shown(timelapse, flagged=flagged).filter(slot__gt=after)[:STRIP]), False
     else:
-        captures, has_more = newest(timelapse, before=before)
+        captures, has_more = newest(timelapse, before=before, flagged=flagged)
     # With neither it is the first look of a strip that was empty: what came since, and no button.
     context = {
         "timelapse": timelapse,
         "captures": captures,
+        "is_flagged_only": flagged,
         "has_more": has_more and (before is not None or not is_partial(request)),
     }
     if is_partial(request):
@@ -56,11 +72,12 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "capture": capture,
         "timelapse": capture.timelapse,
+        "judgement": judgement_of(capture),
         "earlier": row.filter(slot__lt=capture.slot).order_by("-slot").values_list("pk", flat=True).first(),
         "later": row.filter(slot__gt=capture.slot).order_by("slot").values_list("pk", flat=True).first(),
     }
     if is_partial(request):
-        return render(request, "timelapse/_picture.html", context)
+        return render(request, "timelapse/_picture.html", surroundings(request) | context)
     return show(request, "timelapse/picture.html", context)
 
 

@@ -21,13 +21,15 @@ from timelapser.pages.audit import decisions_of
 from timelapser.pages.cards import Card, day_number_of
 from timelapser.pages.forms import RenderForm
 from timelapser.pages.kept import Kept, Wish
-from timelapser.pages.pictures import newest
+from timelapser.pages.pictures import is_flagged_only, newest
+from timelapser.pages.quality import Recent, recent
 from timelapser.pages.status import standing_of, standing_of_timelapse
 from videos.models import Video
 from videos.rendering import RENDER
 
 PARTS = {
     "state": "timelapse/_state.html",
+    "quality": "quality/_panel.html",
     "calendar": "timelapse/_calendar.html",
     "day": "timelapse/_day.html",
     "film": "timelapse/_film.html",
@@ -60,6 +62,7 @@ class TimelapsePage:
         self.timelapse = timelapse
         self.now = now
         self._film_id = (query or {}).get("film", "")
+        self.is_flagged_only = is_flagged_only(query or {})
         self._wish = Wish.of(query or {}, timelapse.zone, now)
 
     @cached_property
@@ -95,6 +98,10 @@ class TimelapsePage:
         return Kept(self.timelapse, self.now, self._wish)
 
     @cached_property
+    def quality(self) -> Recent:
+        return recent(self.timelapse)
+
+    @cached_property
     def versions(self) -> list[Schedule]:
         """The schedules it had, newest first."""
         return list(self.timelapse.schedules.order_by("-from_at", "-pk")[:SHOWN_VERSIONS])
@@ -122,7 +129,7 @@ class TimelapsePage:
 
     @cached_property
     def _strip(self) -> tuple[list[Capture], bool]:
-        return newest(self.timelapse)
+        return newest(self.timelapse, flagged=self.is_flagged_only)
 
     @property
     def captures(self) -> list[Capture]:
