@@ -89,27 +89,13 @@ class ClockWasSetBack(Exception):
     """The database's clock was set back since this tick read it."""
 
 
-class DatabaseClock:
-    """The database's time, read once and carried on by this machine's steady clock."""
-
-    def __init__(self) -> None:
-        self._start = clock.now()
-        self._steady = time.monotonic()
-
-    def now(self) -> datetime:
-        return self._start + timedelta(seconds=time.monotonic() - self._steady)
-
-    def wait_until(self, moment: datetime) -> None:
-        time.sleep(max(0.0, (moment - self.now()).total_seconds()))
-
-
 def plan() -> int:
     """One tick: plans up to AHEAD, sends what comes due within PERIOD. Returns how many messages were sent.
 
     Slots between PERIOD and AHEAD are planned now and sent by the next tick: so a tick that comes a little late finds
     its first slots ready. Timelapses that somebody holds just now are looked for again within the tick.
     """
-    hand = DatabaseClock()
+    hand = clock.Carried()
     end, horizon = hand.now() + PERIOD, hand.now() + AHEAD
     last_tick_at = _tick(hand.now())
     orders = _unsent(horizon, hand.now(), after=0)
@@ -121,10 +107,14 @@ def plan() -> int:
     return notes.count
 
 
+def _wait_until(moment: datetime, hand: clock.Carried) -> None:
+    time.sleep(max(0.0, (moment - hand.now()).total_seconds()))
+
+
 def _send_until(
     end: datetime,
     horizon: datetime,
-    hand: DatabaseClock,
+    hand: clock.Carried,
     orders: deque[Order],
     notes: SentNotes,
     last_tick_at: datetime | None,
@@ -150,7 +140,7 @@ def _send_until(
             return
         if not orders or orders[0].slot - now > BREATH:
             notes.write()
-        hand.wait_until(min(moments))
+        _wait_until(min(moments), hand)
 
 
 def _tick(now: datetime) -> datetime | None:
@@ -341,7 +331,7 @@ def _unsent(horizon: datetime, now: datetime, *, after: int) -> deque[Order]:
     return deque(Order(*row) for row in rows)
 
 
-def _send_due(orders: deque[Order], hand: DatabaseClock, notes: SentNotes) -> None:
+def _send_due(orders: deque[Order], hand: clock.Carried, notes: SentNotes) -> None:
     refused: list[int] = []
     now = hand.now()
     while orders and orders[0].slot <= now:

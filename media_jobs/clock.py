@@ -10,7 +10,24 @@ from django.db import connection
 from django.db.models import DateTimeField, Func, Value
 
 CARRIED_S = 5  # clocks that are set are noticed after that
-_measured: tuple[datetime, float] | None = None
+
+
+class Carried:
+    """The database's time as it was read once, carried on by this machine's steady clock."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._start = start or now()
+        self._steady = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self._steady
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.age_s)
+
+
+_measured: Carried | None = None
 
 
 def now() -> datetime:
@@ -32,13 +49,12 @@ def carried() -> datetime:
     Where the database does not answer the last comparison counts, or this machine's own clock.
     """
     global _measured
-    steady = time.monotonic()
-    if _measured is None or not 0 <= steady - _measured[1] < CARRIED_S:
+    if _measured is None or _measured.age_s >= CARRIED_S:
         try:
-            _measured = now(), steady
+            _measured = Carried()
         except DatabaseError:
-            _measured = _measured or (datetime.now(UTC), steady)
-    return _measured[0] + timedelta(seconds=steady - _measured[1])
+            _measured = _measured or Carried(datetime.now(UTC))
+    return _measured.now()
 
 
 def expression() -> Func | Value:

@@ -202,8 +202,7 @@ def end_cancelled(job: MediaJob) -> bool:
 def wait(job: MediaJob, others: Sequence[MediaJob]) -> None:
     """running -> waiting, until all `others` have ended; it is then queued again and claimed anew.
 
-    One that was asked to stop meanwhile ends
-    cancelled, and with it those of `others` that nobody else waits for.
+    One that was asked to stop meanwhile ends cancelled, and with it those of `others` that nobody else waits for.
     """
     with transaction.atomic():
         held = _unless_cancelled(job).update(state=State.WAITING, lease_until=None, sent_at=None)
@@ -251,7 +250,6 @@ def cancel(job: MediaJob, *, by: str = "") -> bool:
         if ended:
             tell(job, now)
             _after_end(job)
-        if ended:
             _drop(job.needs.active())
     return bool(ended or asked)
 
