@@ -10,15 +10,17 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
 from cameras import changes, connection
-from cameras.models import Camera, Site, one_line
+from cameras.models import Alert, Camera, GlobalSettings, SettingChange, Site, Weather, one_line
+from cameras.settings import outline
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
-from media_jobs.admin import tell
+from media_jobs.admin import EvidenceAdmin, tell
 from media_jobs.events import EventType
 
 HEALTH_COLOURS = {"online": "success", "degraded": "warning", "offline": "danger", "unknown": "info"}
@@ -186,3 +188,54 @@ class SiteAdmin(ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
         for site in queryset:
             self.delete_model(request, site)
+
+
+@admin.register(GlobalSettings)
+class GlobalSettingsAdmin(EvidenceAdmin):
+    """To look at: settings are changed on their pages, where each field is checked and noted."""
+
+    list_display = ["__str__", "what_is_set"]
+    exclude = ["said"]  # its secrets are sealed, and shown to nobody
+    readonly_fields = ["what_is_set"]
+
+    @display(description="what is set")
+    def what_is_set(self, row: GlobalSettings) -> str:
+        lines = [line for line in outline(row.said) if line.is_set]
+        told = ((line.option.label, "set" if line.option.is_secret else line.own) for line in lines)
+        return format_html_join("", "<div>{}: {}</div>", told) or "-"
+
+
+@admin.register(SettingChange)
+class SettingChangeAdmin(EvidenceAdmin):
+    list_display = ["at", "by", "topic", "name", "old", "new"]
+    list_filter = ["level", "name"]
+    search_fields = ["topic", "by"]
+    search_help_text = "A topic, such as camera.3, or a login"
+    ordering = ["-at", "-id"]
+
+
+@admin.register(Alert)
+class AlertAdmin(EvidenceAdmin):
+    list_display = ["camera", "kind", "reason", "words", "raised_at", "cleared_at", "cleared_by"]
+    list_select_related = ["camera"]
+    list_filter = ["kind", "camera"]
+    search_fields = ["camera__name", "words"]
+    ordering = ["-raised_at", "-id"]
+
+
+@admin.register(Weather)
+class WeatherAdmin(EvidenceAdmin):
+    list_display = [
+        "place",
+        "provider",
+        "temperature_c",
+        "condition",
+        "observed_at",
+        "fetched_at",
+        "failures",
+        "last_error",
+        "ask_after",
+    ]
+    list_filter = ["provider"]
+    search_fields = ["place"]
+    ordering = ["place"]

@@ -8,7 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from cameras.settings_api import CameraSettingsViewSet, GlobalSettingsViewSet, SettingChangeViewSet
-from cameras.viewsets import CameraViewSet, SiteViewSet
+from cameras.viewsets import AlertViewSet, CameraViewSet, SiteViewSet
+from cameras.weather_api import WeatherViewSet
 from captures.geometry_api import CameraGeometryViewSet
 from captures.lookback import TimelapseDaysViewSet
 from captures.preview import TimelapsePreviewViewSet
@@ -16,6 +17,7 @@ from captures.settings_api import TimelapseSettingsViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.audit_api import DecisionViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
+from timelapser.configuration_api import ExportView, ImportView
 from timelapser.standing import ClockViewSet, QueuesView, WorkersView
 from timelapser.viewsets import NothingHere, SystemView, TokenView
 from timelapser.work_list import WorkViewSet
@@ -31,9 +33,11 @@ router.register("recipes", RecipeViewSet, basename="recipe")
 router.register("videos", VideoViewSet, basename="video")
 router.register("jobs", JobViewSet, basename="job")
 router.register("audit", DecisionViewSet, basename="decision")
+router.register("alerts", AlertViewSet, basename="alert")
 router.register("sites", SiteViewSet, basename="site")
 router.register("clock", ClockViewSet, basename="clock")
 router.register("work", WorkViewSet, basename="work")
+router.register("weather", WeatherViewSet, basename="weather")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *router.urls,
@@ -59,7 +63,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="camera-geometry-test",
     ),
     *(
-        path(f"{where}settings/", viewset.as_view({"get": "retrieve", "patch": "partial_update"}), name=name)
+        path(
+            f"{where}settings/",
+            viewset.as_view({"get": "retrieve", "patch": "partial_update"}),
+            name=f"{name}-detail",
+        )
         for where, viewset, name in (
             ("", GlobalSettingsViewSet, "settings"),
             ("cameras/<int:pk>/", CameraSettingsViewSet, "camera-settings"),
@@ -67,6 +75,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         )
     ),
     path("settings/history/", SettingChangeViewSet.as_view({"get": "list"}), name="settings-history"),
+    path("configuration/export/", ExportView.as_view(), name="export"),
+    path("configuration/import/", ImportView.as_view(), name="import"),
     path("events/", EventsView.as_view(), name="events"),
     path("queues/", QueuesView.as_view(), name="queues"),
     path("workers/", WorkersView.as_view(), name="workers"),
