@@ -232,12 +232,8 @@ class TimelapseAdmin(ModelAdmin):
     @admin.action(description="Make missing thumbnails", permissions=["change"])
     def make_thumbnails(self, request: HttpRequest, timelapses: QuerySet[Timelapse]) -> None:
         by = request.user.get_username()
-        asked = [backfill.request_thumbnails(timelapse, by=by) for timelapse in timelapses]
-        words = f"Thumbnails asked for: {sum(one.asked for one in asked)}."
-        left = sum(one.left for one in asked)
-        self.message_user(
-            request, f"{words} Left for another time: {left}." if left else words, messages.SUCCESS
-        )
+        jobs = [backfill.request_thumbnails(timelapse, by=by)[0] for timelapse in timelapses]
+        self.message_user(request, f"Timelapses whose thumbnails are made: {len(jobs)}.", messages.SUCCESS)
 
     def _move(
         self,

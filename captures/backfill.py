@@ -1,28 +1,21 @@
-"""Thumbnails that a person asks for: of one picture, or of a whole timelapse when there is nothing better to do."""
+"""Thumbnails that a person asks for: of one picture at once, of many by one job that gives way to everything else."""
 
 from __future__ import annotations
-
-from dataclasses import asdict, dataclass
 
 from django.db import transaction
 
 from captures.models import Capture, Timelapse
+from captures.stretches import STORED, count
 from media_jobs import audit, lifecycle
-from media_jobs.lifecycle import Wish
 from media_jobs.models import MediaJob
 
-TASK = "captures.make_thumbnails"
+ONE, MANY = "captures.make_thumbnails", "captures.make_many_thumbnails"
 TITLE = "Thumbnails"
-MOST_AT_ONCE = 10_000
+EVERYTHING = "storage"  # the topic of what concerns no single timelapse
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What became of the wish for many: jobs that are new, that waited already, and pictures left for another time."""
-
-    asked: int
-    waiting: int
-    left: int
+def topic_of(timelapse: Timelapse | None) -> str:
+    return timelapse.topic if timelapse else EVERYTHING
 
 
 def request_thumbnail(capture: Capture, *, by: str) -> tuple[MediaJob, bool]:
@@ -31,8 +24,8 @@ def request_thumbnail(capture: Capture, *, by: str) -> tuple[MediaJob, bool]:
     Raises TooManyWaiting.
     """
     return lifecycle.record(
-        TASK,
-        key=_key(capture.pk),
+        ONE,
+        key=f"capture.{capture.pk}",
         topic=capture.timelapse.topic,
         title=TITLE,
         args={"capture": capture.pk},
@@ -42,28 +35,26 @@ def request_thumbnail(capture: Capture, *, by: str) -> tuple[MediaJob, bool]:
     )
 
 
-def request_thumbnails(timelapse: Timelapse, *, by: str, again: bool = False) -> Asked:
-    """The thumbnails of a timelapse that are missing, or all of them `again`, newest first, as backfill.
+def request_thumbnails(timelapse: Timelapse | None, *, by: str, again: bool = False) -> tuple[MediaJob, bool]:
+    """Those of a timelapse, or of all, that are missing, or all of them `again`; newest first, by one job.
 
-    What there is no room for is left: it is found when somebody asks once more.
+    Returns the job, and whether it is new. Raises TooManyWaiting.
     """
-    wanted = Capture.objects.stored().filter(timelapse=timelapse)
-    if not again:
-        wanted = wanted.filter(thumbnail="")
-    count = wanted.count()
-    pks = wanted.order_by("-slot").values_list("pk", flat=True)[:MOST_AT_ONCE]
-    wishes = [Wish(_key(pk), timelapse.topic, TITLE, {"capture": pk}) for pk in pks]
+    scope = timelapse.pk if timelapse else None
+    whose = f"of “{timelapse.name}”" if timelapse else "of all timelapses"
     with transaction.atomic():
-        recorded = lifecycle.record_many(
-            TASK, wishes, requested_by=by, priority=MediaJob.Priority.LOW, unit="pictures"
+        job, is_new = lifecycle.record(
+            MANY,
+            key=f"{topic_of(timelapse)}{'.again' if again else ''}",
+            topic=topic_of(timelapse),
+            title=f"{'All' if again else 'Missing'} thumbnails {whose}"[:200],
+            args={"timelapse": scope, "again": again},
+            requested_by=by,
+            priority=MediaJob.Priority.LOW,
+            total=count(scope, STORED),
+            unit="pictures",
         )
-        found = len(recorded.jobs)
-        asked = Asked(asked=recorded.new, waiting=found - recorded.new, left=max(0, count - found))
-        audit.note(
-            "thumbnails_requested", topic=timelapse.topic, by=by, facts=asdict(asked) | {"again": again}
-        )
-    return asked
-
-
-def _key(capture_id: int) -> str:
-    return f"capture.{capture_id}"
+        if is_new:
+            facts = {"again": again, "pictures": job.progress_total}
+            audit.note("thumbnails_requested", topic=topic_of(timelapse), by=by, facts=facts)
+    return job, is_new

@@ -15,6 +15,7 @@ from django.db.models.functions import Cast
 from cameras import effective, places
 from cameras.models import Camera
 from captures import ledger, versions
+from captures.effective import of_timelapse
 from captures.exceptions import CameraBusy, HasPictures, MoveRefused, NotRunning, PlanRefused
 from captures.models import Schedule, Timelapse
 from media_jobs import audit, clock, lifecycle
@@ -271,6 +272,21 @@ def _move(timelapse: Timelapse, state: str, *, by: str, now: datetime, rule: str
     for name, value in fields.items():
         setattr(timelapse, name, value)
     _tell(type_, timelapse, by, now, rule=rule)
+    if state == State.COMPLETED and of_timelapse(timelapse).settings.small_purge:
+        _purge_smalls(timelapse)
+
+
+def _purge_smalls(timelapse: Timelapse) -> None:
+    lifecycle.record(
+        "captures.purge_smalls",
+        key=timelapse.topic,
+        topic=timelapse.topic,
+        title="Small pictures of a completed timelapse go",
+        args={"timelapse": timelapse.pk},
+        total=timelapse.image_count,
+        unit="pictures",
+        is_quiet=True,
+    )
 
 
 def _tell(

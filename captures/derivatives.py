@@ -1,43 +1,170 @@
-"""Thumbnail and small of a stored picture, made from one reduced decode."""
+"""Thumbnail and small of a stored picture, made from one reduced decode, as the settings of its timelapse say."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
+
+from captures.effective import of_timelapse
+from captures.filing import derived_name
 from captures.imaging.errors import BrokenPicture
-from captures.imaging.thumbnails import make_thumbnails
-from captures.ingest import derived_name
-from captures.models import Capture
+from captures.imaging.thumbnails import Box, make_thumbnails
+from captures.models import Capture, Timelapse
+from captures.pictures import digest_of
 from media_jobs import files
 from media_jobs.events import EventType, emit
 from media_jobs.exceptions import WorkFailed
 from media_jobs.tracked import Running
 
+OVER = (Timelapse.State.COMPLETED, Timelapse.State.ARCHIVED)
+LOOK_BACK = 20  # pictures: as many smalls as two workers and a missed turn can leave behind the newest one
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which derived pictures a timelapse is to have. `small` is None where none is wanted."""
+
+    thumbnail: Box
+    small: Box | None
+    is_latest_only: bool = False
+
+    def has_all(self, capture: Capture, newest_id: int | None) -> bool:
+        """Whether its row says that what is wanted of it is there, and nothing else."""
+        return bool(capture.thumbnail) and bool(capture.small) == self.wants_small(capture, newest_id)
+
+    def wants_small(self, capture: Capture, newest_id: int | None) -> bool:
+        return self.small is not None and (not self.is_latest_only or capture.pk == newest_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Bytes of the files that were written; 0 for a small that is not wanted."""
+
+    thumbnail_bytes: int
+    small_bytes: int
+
+
+def wanted_of(timelapse: Timelapse) -> Wanted:
+    """Reads the camera: select it along for many."""
+    said = of_timelapse(timelapse).settings
+    is_purged = said.small_purge and timelapse.state in OVER
+    has_small = said.small_mode != "disabled" and not is_purged
+    return Wanted(
+        thumbnail=Box(said.thumbnail_width, said.thumbnail_height, said.thumbnail_quality),
+        small=Box(said.small_width, said.small_height, said.small_quality) if has_small else None,
+        is_latest_only=said.small_mode == "latest",
+    )
+
 
 def make(running: Running) -> dict[str, Any]:
     """Makes both for the capture that the job names. Doing it again does no harm."""
-    capture = Capture.objects.stored().select_related("timelapse").filter(pk=running.args["capture"]).first()
+    rows = Capture.objects.stored().select_related("timelapse__camera")
+    capture = rows.filter(pk=running.args["capture"]).first()
     if capture is None:
         raise WorkFailed("The picture is gone.", code="not_found")
+    began = time.monotonic()
     try:
-        made = make_thumbnails(files.read(capture.file))
+        made = derive(capture, wanted_of(capture.timelapse), is_told=True)
     except BrokenPicture as error:
         raise WorkFailed(str(error), code="broken_picture") from error
     except OSError as error:
         raise WorkFailed(
             f"The picture's file cannot be read: {error.strerror}.", code="file_missing", is_passing=True
         ) from error
-    thumbnail = derived_name(capture, "thumbnails", f"{capture.pk}.jpg")
-    small = derived_name(capture, "smalls", f"{capture.pk}.jpg")
-    files.write(thumbnail, made.thumbnail)
-    files.write(small, made.small)
-    if not Capture.objects.stored().filter(pk=capture.pk).update(thumbnail=thumbnail, small=small):
-        files.delete(thumbnail, small)  # the picture went while they were made
+    if made is None:
         raise WorkFailed("The picture is gone.", code="not_found")
-    payload = {
-        "capture": capture.pk,
-        "timelapse": capture.timelapse_id,
-        "camera": capture.timelapse.camera_id,
+    return {
+        "thumbnail_bytes": made.thumbnail_bytes,
+        "small_bytes": made.small_bytes,
+        "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }
-    emit(EventType.THUMBNAIL_READY, capture.timelapse.topic, payload)
-    return {"thumbnail_bytes": len(made.thumbnail), "small_bytes": len(made.small)}
+
+
+def derive(
+    capture: Capture, wanted: Wanted, *, newest_id: int | None = None, is_told: bool = False
+) -> Made | None:
+    """Makes what is wanted of a stored capture: files first, then the row, then what it replaces goes.
+
+    `newest_id` is the timelapse's newest picture, asked for where it is not given. None where the capture was changed
+    or went meanwhile; nothing is left behind then. Raises BrokenPicture, OSError, StorageError.
+    """
+    newest_id = newest_id or newest_of(capture.timelapse_id)
+    small = wanted.small if wanted.wants_small(capture, newest_id) else None
+    pictures = make_thumbnails(files.read(capture.file), thumbnail=wanted.thumbnail, small=small)
+    names = {
+        "thumbnail": _written(capture, "thumbnails", pictures.thumbnail),
+        "small": _written(capture, "smalls", pictures.small),
+    }
+    made = Made(len(pictures.thumbnail), len(pictures.small))
+    if not _noted(capture, names, made, is_told=is_told):
+        files.delete(*(name for field, name in names.items() if name != getattr(capture, field)))
+        return None
+    files.delete(*(old for field in names if (old := getattr(capture, field)) and old != names[field]))
+    capture.thumbnail, capture.small = names["thumbnail"], names["small"]
+    if wanted.is_latest_only and small is not None:
+        _leave_newest(capture)
+    return made
+
+
+def newest_of(timelapse_id: int) -> int | None:
+    row = Timelapse.objects.filter(pk=timelapse_id).values_list("latest_capture", flat=True).first()
+    return row or None
+
+
+def drop_smalls(captures: Iterable[Capture]) -> int:
+    """Removes the small pictures of these, files first. Returns how many there were."""
+    return _drop(captures, "small")
+
+
+def drop_all(captures: Iterable[Capture]) -> int:
+    """Removes the small pictures and the thumbnails of these, files first. Returns how many files there were."""
+    found = list(captures)
+    return _drop(found, "small") + _drop(found, "thumbnail")
+
+
+def _drop(captures: Iterable[Capture], field: str) -> int:
+    names = {capture.pk: name for capture in captures if (name := getattr(capture, field))}
+    files.delete(
+        *names.values()
+    )  # a row without its file falls back to another size; a file without a row is litter
+    for pk, name in names.items():
+        Capture.objects.filter(pk=pk, **{field: name}).update(**{field: "", f"{field}_bytes": 0})
+    return len(names)
+
+
+def _written(capture: Capture, kind: str, data: bytes) -> str:
+    if not data:
+        return ""
+    name = derived_name(capture, kind, f"{capture.pk}-{digest_of(data)}.jpg")
+    files.write(name, data)
+    return name
+
+
+def _noted(capture: Capture, names: dict[str, str], made: Made, *, is_told: bool) -> bool:
+    """Whether the row is still of the frame that they were made from."""
+    with transaction.atomic():
+        held = (
+            Capture.objects.stored()
+            .filter(pk=capture.pk, checksum=capture.checksum)
+            .update(**names, thumbnail_bytes=made.thumbnail_bytes, small_bytes=made.small_bytes)
+        )
+        if held and is_told:
+            payload = {
+                "capture": capture.pk,
+                "timelapse": capture.timelapse_id,
+                "camera": capture.timelapse.camera_id,
+            }
+            emit(EventType.THUMBNAIL_READY, capture.timelapse.topic, payload)
+    return bool(held)
+
+
+def _leave_newest(capture: Capture) -> None:
+    """Only the newest small is kept: the ones before go, and this one if it is not the newest any more."""
+    rows = Capture.objects.stored().filter(timelapse=capture.timelapse_id).order_by("-slot")
+    before = rows.filter(slot__lt=capture.slot)[:LOOK_BACK]
+    is_overtaken = newest_of(capture.timelapse_id) != capture.pk
+    drop_smalls([*(row for row in before if row.small), *([capture] if is_overtaken else [])])

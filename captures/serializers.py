@@ -7,10 +7,9 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.reverse import reverse
 
 from cameras.models import Camera
-from captures import campaign, versions, zones
+from captures import campaign, pictures, versions, zones
 from captures.exceptions import PlanRefused
 from captures.models import Capture, Schedule, Timelapse
 from captures.plans import PlanField, by_path
@@ -71,10 +70,10 @@ class CaptureSerializer(serializers.ModelSerializer[Capture]):
             return None
         request = self.context.get("request")
         return {
-            size: reverse("capture-picture", args=[capture.pk, size], request=request)
-            for size in ("full", "small", "thumbnail")
+            size: request.build_absolute_uri(path) if request else path for size, path in addresses.items()
         }
 
+        addresses = {size: pictures.address(capture, size) for size in pictures.INSTEAD}
 
 class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
     """One campaign of one camera. Its state is moved by start, pause, resume, complete and archive."""
@@ -239,14 +238,6 @@ class ThumbnailsSerializer(serializers.Serializer[Any]):
     again = serializers.BooleanField(
         default=False, help_text="Also of the pictures that have their thumbnails."
     )
-
-
-class AskedSerializer(serializers.Serializer[Any]):
-    """What became of many wishes."""
-
-    asked = serializers.IntegerField(help_text="Pictures whose thumbnails will be made now.")
-    waiting = serializers.IntegerField(help_text="Those that were asked for already.")
-    left = serializers.IntegerField(help_text="Those that there is no room for: ask again in a while.")
 
 
 class SpanSerializer(serializers.Serializer[Any]):

@@ -55,6 +55,20 @@ def make_thumbnails(running: Running) -> dict[str, Any]:
     return derivatives.make(running)
 
 
+@kind("captures.make_many_thumbnails", retries_s=(30, 120, 300), limit_s=60)
+def make_many_thumbnails(running: Running) -> dict[str, Any]:
+    from captures import regeneration  # slow import: pixels, for the thumbnail pool only
+
+    return regeneration.make_many(running)
+
+
+@kind("captures.purge_smalls", retries_s=(30, 120, 300), limit_s=60)
+def purge_smalls(running: Running) -> dict[str, Any]:
+    from captures import regeneration  # slow import: pixels, for the thumbnail pool only
+
+    return regeneration.purge(running)
+
+
 @worker_ready.connect
 def release_captures(sender: Any, **_: Any) -> None:
     settlement.release(sender.hostname)

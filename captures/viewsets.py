@@ -23,7 +23,6 @@ from captures.exceptions import NotRunning
 from captures.filters import CaptureFilter, TimelapseFilter, local_day
 from captures.models import Capture, Schedule, Timelapse
 from captures.serializers import (
-    AskedSerializer,
     CancelledSerializer,
     CaptureSerializer,
     CoverageSerializer,
@@ -111,16 +110,16 @@ class TimelapseViewSet(ModelViewSet[Timelapse]):
         cancelled = campaign.cancel_work(self.get_object(), by=request.user.get_username())
         return Response(CancelledSerializer({"cancelled": cancelled}).data)
 
-    @extend_schema(request=ThumbnailsSerializer, responses={202: AskedSerializer})
+    @extend_schema(request=ThumbnailsSerializer, responses={200: JobSerializer, 202: JobSerializer})
     @action(detail=True, methods=["post"])
     def thumbnails(self, request: Request, pk: str) -> Response:
-        """Asks for the thumbnails that are missing, or for all of them again; when there is nothing better to do."""
+        """Makes the thumbnails that are missing, or all again, by one job that gives way to everything else."""
         wish = ThumbnailsSerializer(data=request.data)
         wish.is_valid(raise_exception=True)
-        asked = backfill.request_thumbnails(
+        job, is_new = backfill.request_thumbnails(
             self.get_object(), by=request.user.get_username(), again=wish.validated_data["again"]
         )
-        return Response(AskedSerializer(asked).data, status=status.HTTP_202_ACCEPTED)
+        return job_response(job, request, is_new=is_new)
 
     @extend_schema(responses={200: ScheduleSerializer(many=True)}, filters=False)
     @action(

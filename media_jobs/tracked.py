@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,18 +49,18 @@ class Running:
         self._total = self._total if total is None else total
         self.should_stop()
 
-    def go_on(self, done: int, total: int, **place: Any) -> None:
-        """Between two steps of long work: `place` is all that it takes to go on from here, by whatever worker.
+    def go_on(self, done: int, total: int, place: Callable[[], dict[str, Any]]) -> None:
+        """Between two steps of long work: `place` gives all that it takes to go on from here, by whatever worker.
 
-        It is noted twice a second. Raises WorkCancelled, and TurnPassed where other work waits or the turn has lasted
-        long enough; the place has been noted then.
+        It is asked and noted twice a second, in the job's `result`. Raises WorkCancelled, and TurnPassed where other
+        work waits or the turn has lasted long enough; the place has been noted then.
         """
         self._done, self._total = done, total
         moment = time.monotonic()
         if moment - self._noted_at < LOOK_EVERY_S:
             return
         self._noted_at = moment
-        lifecycle.note_place(self.job, done=done, total=total, had=self._had, **place)
+        lifecycle.note_place(self.job, done=done, total=total, had=self._had, **place())
         if self.should_stop():
             raise WorkCancelled
         if moment - self._began_at > LONGEST_TURN_S or lifecycle.is_wanted_by_others(self.job):

@@ -3,10 +3,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from captures import ledger
+from captures import campaign, ledger
+from captures.models import Capture, Timelapse
 from media_jobs import files
 from media_jobs.models import Event, MediaJob
-from tests.factories import make_jpeg, make_stored_capture
+from tests.factories import make_jpeg, make_stored_capture, make_timelapse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,6 +30,10 @@ def test_both_are_made_and_told(broker):
 
     assert (size_of(capture.thumbnail), size_of(capture.small)) == ((200, 150), (800, 600))
     assert (job.state, job.result["small_bytes"]) == ("done", len(files.read(capture.small)))
+    assert (capture.thumbnail_bytes, capture.small_bytes) == (
+        len(files.read(capture.thumbnail)),
+        len(files.read(capture.small)),
+    )
     events = Event.objects.values_list("type", flat=True)
     assert list(events) == ["thumbnail_ready"]  # the quiet job's steps are no news
     assert "/thumbnails/" in capture.thumbnail
@@ -71,3 +76,90 @@ def test_capture_that_is_gone_ends_the_job(broker):
     broker.work_off("thumbnail")
 
     assert (MediaJob.objects.get().state, MediaJob.objects.get().error_code) == ("failed", "not_found")
+
+
+# --- what the settings of the timelapse say ---
+
+
+def say(capture, **said):
+    Timelapse.objects.filter(pk=capture.timelapse_id).update(said=said)
+
+
+def make_newest(capture):
+    Timelapse.objects.filter(pk=capture.timelapse_id).update(latest_capture=capture)
+    return capture
+
+
+def test_sizes_and_quality_are_those_of_the_settings(broker):
+    capture = make_stored_capture(make_jpeg(1600, 1200))
+    say(
+        capture,
+        thumbnail_width=100,
+        thumbnail_height=100,
+        thumbnail_quality=30,
+        small_width=400,
+        small_height=400,
+        small_quality=30,
+    )
+    derive(broker, capture)
+    coarse = len(files.read(capture.thumbnail)) + len(files.read(capture.small))
+    sizes = (size_of(capture.thumbnail), size_of(capture.small))
+    say(capture, thumbnail_width=100, thumbnail_height=100, thumbnail_quality=95, small_width=400)
+
+    derive(broker, capture)
+
+    assert sizes == ((100, 75), (400, 300))
+    assert len(files.read(capture.thumbnail)) + len(files.read(capture.small)) > coarse
+
+
+def test_other_settings_give_files_of_other_names_and_leave_none_behind(broker):
+    capture = make_stored_capture(make_jpeg(1600, 1200))
+    derive(broker, capture)
+    before = (capture.thumbnail, capture.small)
+    say(capture, thumbnail_width=120, small_width=320)
+
+    derive(broker, capture)
+
+    assert not {capture.thumbnail, capture.small} & set(before)
+    assert [files.exists(name) for name in before] == [False, False]
+
+
+def test_where_only_the_latest_small_is_wanted_the_one_before_goes(broker):
+    timelapse = make_timelapse(said={"small_mode": "latest"})
+    first, second = (make_stored_capture(timelapse=timelapse) for _ in range(2))
+    derive(broker, make_newest(first))
+    small = first.small
+
+    derive(broker, make_newest(second))
+    derive(broker, first)  # made anew, it is not the newest: it gets no small
+
+    smalls = list(Capture.objects.exclude(small="").values_list("pk", flat=True))
+    assert (smalls, files.exists(small), files.exists(second.small)) == ([second.pk], False, True)
+    assert (first.small, first.small_bytes, bool(first.thumbnail)) == ("", 0, True)
+
+
+def test_where_no_small_is_wanted_none_is_made(broker):
+    capture = make_stored_capture()
+    say(capture, small_mode="disabled")
+
+    job = derive(broker, capture)
+
+    assert (capture.small, bool(capture.thumbnail), job.result["small_bytes"]) == ("", True, 0)
+
+
+def test_smalls_go_when_their_timelapse_is_complete_and_it_says_so(broker):
+    purged, kept = (make_timelapse(state="running", said={"small_purge": says}) for says in (True, False))
+    captures = {timelapse: make_stored_capture(timelapse=timelapse) for timelapse in (purged, kept)}
+    for capture in captures.values():
+        derive(broker, make_newest(capture))
+    small = captures[purged].small
+
+    for timelapse in captures:
+        campaign.complete(timelapse, by="otto")
+    broker.work_off("thumbnail")
+    derive(broker, captures[purged])  # one that comes late brings none back
+    captures[kept].refresh_from_db()
+
+    assert (captures[purged].small, files.exists(small)) == ("", False)
+    assert files.exists(captures[purged].thumbnail)
+    assert files.exists(captures[kept].small)

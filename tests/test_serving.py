@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -7,9 +8,13 @@ from django.db import connections
 from django.test import RequestFactory
 from django.urls import reverse
 
+from captures import derivatives
+from captures.imaging.thumbnails import Box
+from captures.models import Capture
+from captures.pictures import address as address_of
 from media_jobs import files
 from media_jobs.serving import CHUNK_BYTES, serve
-from tests.factories import make_job, make_stored_capture, make_user, make_video
+from tests.factories import make_job, make_jpeg, make_stored_capture, make_user, make_video
 from videos.revisions import revision_file
 
 DATA = bytes(range(256)) * 40
@@ -137,22 +142,92 @@ def test_people_without_a_role_are_refused(db, pages):
         assert stranger.get(address).status_code == 403
 
 
-def test_picture_falls_back_to_the_next_larger_and_is_then_not_kept(viewer, pages):
+def fetch(client, address, **kw):
+    """The answer, read, and its file closed; closing all of it would close the test's connection, too."""
+    found = client.get(address, **kw)
+    found.body = found.getvalue()
+    for close in found._resource_closers:
+        close()
+    return found
+
+
+def shown(client, capture, size):
+    return fetch(client, reverse("capture-picture", args=[capture.pk, size]))
+
+
+def test_picture_falls_back_to_what_is_there_and_is_then_not_kept(viewer, pages):
     capture = make_stored_capture()
-    address = reverse("capture-picture", args=[capture.pk, "thumbnail"])
     client = pages(viewer)
-    full = client.get(reverse("capture-picture", args=[capture.pk, "full"]))
 
-    first = client.get(address)
+    def bodies():
+        return [shown(client, capture, size).body for size in ("thumbnail", "small", "full")]
+
+    frame = files.read(capture.file)
+    only_the_frame = bodies()
     files.write("t.jpg", b"thumbnail")
-    capture.thumbnail = "t.jpg"
-    capture.save()
-    second = client.get(address)
+    Capture.objects.filter(pk=capture.pk).update(thumbnail="t.jpg")
+    without_small = bodies()
+    files.write("s.jpg", b"small")
+    Capture.objects.filter(pk=capture.pk).update(small="s.jpg")
+    all_there = bodies()
+    files.delete(capture.file, "t.jpg")  # gone behind the row's back
+    without_files = bodies()
 
-    assert first.getvalue() == full.getvalue() == files.read(capture.file)
-    assert ("immutable" in first["Cache-Control"], "immutable" in second["Cache-Control"]) == (False, True)
-    assert second.getvalue() == b"thumbnail"
-    assert first["ETag"] != second["ETag"]
+    assert only_the_frame == [frame] * 3
+    assert without_small == [b"thumbnail", b"thumbnail", frame]
+    assert all_there == [b"thumbnail", b"small", frame]
+    assert without_files == [b"small"] * 3
+    assert "immutable" not in shown(client, capture, "full")["Cache-Control"]
+
+
+@pytest.mark.parametrize("size", ["thumbnail", "small", "full"])
+def test_only_an_address_with_its_version_is_kept_for_ever(viewer, pages, size):
+    capture = make_stored_capture(thumbnail="t-0123456789ab.jpg", small="s.jpg")
+    files.write(capture.thumbnail, b"thumbnail")
+    files.write(capture.small, b"small")
+    client, plain = pages(viewer), reverse("capture-picture", args=[capture.pk, size])
+    versioned = address_of(capture, size)
+
+    kept = fetch(client, versioned)
+    unchanged = fetch(client, versioned, headers={"If-None-Match": kept["ETag"]})
+    head = client.head(versioned)
+
+    assert versioned.startswith(f"{plain}?v=")
+    assert kept["Cache-Control"] == "private, max-age=31536000, immutable"
+    for other in (plain, f"{plain}?v=old"):
+        assert fetch(client, other)["Cache-Control"] == "private, max-age=0, must-revalidate"
+    assert (unchanged.status_code, head.status_code, head.content) == (304, 200, b"")
+    assert (head["ETag"], head["Content-Length"]) == (kept["ETag"], str(len(kept.body)))
+
+
+def test_what_is_made_anew_has_another_address_and_another_etag(viewer, pages):
+    capture = make_stored_capture(make_jpeg(400, 300))
+    wanted = derivatives.wanted_of(capture.timelapse)
+    derivatives.derive(capture, wanted)
+    before, tag = (
+        address_of(capture, "thumbnail"),
+        fetch(pages(viewer), address_of(capture, "thumbnail"))["ETag"],
+    )
+
+    derivatives.derive(capture, replace(wanted, thumbnail=Box(100, 100, 50)))
+
+    again = fetch(pages(viewer), before)
+    assert address_of(capture, "thumbnail") != before
+    assert again["ETag"] != tag
+    assert "immutable" not in again["Cache-Control"]
+
+
+def test_of_a_picture_that_is_gone_there_is_a_drawing(viewer, pages):
+    capture = make_stored_capture(thumbnail="t.jpg")
+    files.delete(capture.file)
+    client = pages(viewer)
+
+    for size in ("thumbnail", "small", "full"):
+        found = shown(client, capture, size)
+        assert (found.status_code, found["Content-Type"]) == (404, "image/svg+xml")
+        assert (b"<svg" in found.body, found["Cache-Control"]) == (True, "private, no-store")
+    download = client.get(reverse("capture-picture", args=[capture.pk, "full"]) + "?download=1")
+    assert (download.status_code, download["Content-Type"][:9]) == (404, "text/html")
 
 
 def test_what_is_not_there_is_404(viewer, pages):

@@ -1,5 +1,6 @@
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -192,7 +193,7 @@ def slow_count(running):
     while at < 1000:
         at += 1
         time.sleep(0.005)
-        running.go_on(at, 1000, at=at)
+        running.go_on(at, 1000, partial(dict, at=at))
     return {"counted": at}
 
 
@@ -219,7 +220,7 @@ def test_long_work_alone_is_not_interrupted_and_its_place_survives_its_worker():
     while time.monotonic() - began < 1.3:
         at += 1
         time.sleep(0.01)
-        running.go_on(at, 1000, at=at)
+        running.go_on(at, 1000, partial(dict, at=at))
 
     lifecycle.lose(after(long))
 

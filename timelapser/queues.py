@@ -80,6 +80,8 @@ QUEUE_OF_TASK: dict[str, str] = {
 QUEUE_OF_KIND: dict[str, str] = {
     "captures.make_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
+    "captures.make_many_thumbnails": THUMBNAIL,
+    "captures.purge_smalls": THUMBNAIL,
     "cameras.test_shot": CAPTURE,
     "cameras.ask": CAPTURE,
     "videos.render": VIDEO,

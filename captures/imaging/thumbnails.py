@@ -37,7 +37,7 @@ SMALL = Box(800, 600, 80)
 
 @dataclass(frozen=True, slots=True)
 class Thumbnails:
-    """JPEG bytes of both, upright; sizes in pixels as (width, height)."""
+    """JPEG bytes of both, upright; sizes in pixels as (width, height). `small` is empty where none was wanted."""
 
     thumbnail: bytes
     small: bytes
@@ -45,7 +45,7 @@ class Thumbnails:
     small_size: tuple[int, int]
 
 
-def make_thumbnails(data: bytes, *, thumbnail: Box = THUMBNAIL, small: Box = SMALL) -> Thumbnails:
+def make_thumbnails(data: bytes, *, thumbnail: Box = THUMBNAIL, small: Box | None = SMALL) -> Thumbnails:
     """Small pictures of JPEG, PNG or WebP bytes, EXIF orientation applied. Raises BrokenPicture.
 
     The small one is made from the reduced decode, the thumbnail from the small one: 5 times cheaper at 1080p
@@ -53,13 +53,15 @@ def make_thumbnails(data: bytes, *, thumbnail: Box = THUMBNAIL, small: Box = SMA
     (bench/thumbnails.py).
     """
     facts = read_header(data)
-    small_size = small.fit(facts.width, facts.height)
-    small_pixels = _shrink(decode_at_least(data, *small_size), small_size)
     thumbnail_size = thumbnail.fit(facts.width, facts.height)
-    thumbnail_pixels = _shrink(small_pixels, thumbnail_size)
+    small_size = small.fit(facts.width, facts.height) if small else (0, 0)
+    if small is None or small_size < thumbnail_size:  # nothing to make the thumbnail from
+        large = decode_at_least(data, *max(thumbnail_size, small_size))
+    else:
+        large = _shrink(decode_at_least(data, *small_size), small_size)
     return Thumbnails(
-        thumbnail=encode_jpeg(thumbnail_pixels, thumbnail.quality),
-        small=encode_jpeg(small_pixels, small.quality),
+        thumbnail=encode_jpeg(_shrink(large, thumbnail_size), thumbnail.quality),
+        small=encode_jpeg(_shrink(large, small_size), small.quality) if small else b"",
         thumbnail_size=thumbnail_size,
         small_size=small_size,
     )

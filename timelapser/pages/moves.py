@@ -60,10 +60,8 @@ def cancel_work(request: HttpRequest, pk: int) -> HttpResponse:
 def make_thumbnails(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks for the thumbnails that are missing; they are made when there is nothing better to do."""
     timelapse = get_object_or_404(Timelapse, pk=pk)
-    asked = backfill.request_thumbnails(timelapse, by=request.user.get_username())
-    words = f"{asked.asked} thumbnails are being made." if asked.asked else "No thumbnail is missing."
-    if asked.left:
-        words += f" {asked.left} are left for another time: ask once more then."
+    _, is_new = backfill.request_thumbnails(timelapse, by=request.user.get_username())
+    words = "The missing thumbnails are being made." if is_new else "They are being made already."
     return answer(request, words, back(request, timelapse))
 
 

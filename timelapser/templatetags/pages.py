@@ -7,9 +7,17 @@ from datetime import datetime
 
 from django import template
 
+from captures import pictures
 from captures.intervalometer import Plan, PlanError
+from captures.models import Capture
 
 register = template.Library()
+
+
+@register.simple_tag
+def picture_address(capture: Capture, size: str) -> str:
+    """Where a picture is; with its version, so that a browser may keep what is there."""
+    return pictures.address(capture, size)
 
 
 @register.filter
