@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from cameras import connection, probing, shots, sites
+from cameras import connection, observations, probing, shots, sites
 from media_jobs import alarms, clock, runs
 from media_jobs.kinds import kind
 from media_jobs.tracked import Running
@@ -27,6 +27,22 @@ def test_shot(running: Running) -> dict[str, Any]:
 @kind("cameras.ask", limit_s=120)
 def ask(running: Running) -> dict[str, Any]:
     return probing.ask(running)
+
+
+@kind("cameras.fetch_weather", limit_s=120)
+def fetch_weather(running: Running) -> dict[str, Any]:
+    return observations.fetch(running)
+
+
+@kind("cameras.check_weather_key", limit_s=60)
+def check_weather_key(running: Running) -> dict[str, Any]:
+    return observations.check_key(running)
+
+
+@shared_task(name="cameras.weather")
+@runs.entry
+def weather() -> runs.Result:
+    return {"places": observations.request(clock.now())}
 
 
 @shared_task(name="cameras.probe")

@@ -69,6 +69,7 @@ QUEUE_OF_TASK: dict[str, str] = {
     "media_jobs.reap": UPKEEP,
     "media_jobs.prune": UPKEEP,
     "cameras.probe": UPKEEP,
+    "cameras.weather": UPKEEP,
     "captures.take": CAPTURE,
     "captures.sweep": UPKEEP,
     "captures.account": UPKEEP,
@@ -84,6 +85,8 @@ QUEUE_OF_KIND: dict[str, str] = {
     "captures.purge_smalls": THUMBNAIL,
     "cameras.test_shot": CAPTURE,
     "cameras.ask": CAPTURE,
+    "cameras.fetch_weather": UPKEEP,
+    "cameras.check_weather_key": UPKEEP,
     "videos.render": VIDEO,
     "videos.encode_segment": VIDEO,
 }

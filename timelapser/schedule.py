@@ -62,6 +62,11 @@ ENTRIES: tuple[Entry, ...] = (
         "Asks cameras that no capture has heard of lately, so that their health is known before a timelapse starts.",
     ),
     Entry(
+        "cameras.weather",
+        300,
+        "Asks for the weather at the places whose last reading is an hour old; failures are tried again later.",
+    ),
+    Entry(
         "videos.tidy",
         300,
         "Deletes segments that no film uses, and superseded films that nobody watches any more.",

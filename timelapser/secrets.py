@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 _NAME = (
     r"[\w.-]*(?:passw|passphrase|pwd|psw|secret|token|auth|cookie|sealed|api_?key|credential)[\w.-]*"
-    r"|(?:login)?pass?|pw"  # loginpas=… is how many cheap cameras call it
+    r"|(?:login)?pass?|pw|appid"  # loginpas=… is how many cheap cameras call it
 )
 _SECRET_NAMES = re.compile(rf"(?i)(?:{_NAME})")
 # name=value, name: value and 'name': 'value', as addresses, sentences and printed dictionaries have them.

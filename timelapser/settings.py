@@ -288,6 +288,11 @@ UNFOLD = {
 ALLOW_LOOPBACK_CAMERAS = env.flag("TIMELAPSER_ALLOW_LOOPBACK_CAMERAS", default=False)
 # Folders below which a camera of the kind "files" may read.
 CAMERA_FOLDERS = [Path(folder) for folder in env.words("TIMELAPSER_CAMERA_FOLDERS", [])]
+# Where the weather is asked for, by provider; empty: the provider's own address.
+WEATHER_URLS = {
+    "open-meteo": env.text("TIMELAPSER_OPEN_METEO_URL") or "",
+    "openweather": env.text("TIMELAPSER_OPENWEATHER_URL") or "",
+}
 CAPTURES_PER_HOST = env.whole("TIMELAPSER_CAPTURES_PER_HOST", 4)
 MIN_FREE_BYTES = env.whole("TIMELAPSER_MIN_FREE_MB", 200) * 1024 * 1024
 SEGMENT_FRAMES = env.whole("TIMELAPSER_SEGMENT_FRAMES", 120)
