@@ -97,6 +97,7 @@ function startHtmx() {
   });
 }
 
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 startToasts();
 startHtmx();
 startClock();

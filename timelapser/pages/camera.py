@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from media_jobs.models import MediaJob
 from media_jobs.roles import OPERATE, SEE
 from timelapser.pages.access import is_partial, page, show, show_parts
 from timelapser.pages.cards import cards
+from timelapser.pages.quality import recent
 from timelapser.pages.status import standing_of_timelapse
 
 PARTS = {
     "state": "camera/_state.html",
     "health": "camera/_health.html",
+    "quality": "camera/_quality.html",
     "timelapses": "camera/_timelapses.html",
 }
 TEST = "cameras.test_connection"
@@ -70,9 +73,11 @@ def _context(row: Camera) -> dict[str, Any]:
     timelapses = list(
         row.timelapses.prefetch_related("videos").order_by("-created_at", "-pk")[:SHOWN_TIMELAPSES]
     )
+    card = cards(now, camera_ids=[row.pk])[0]
     return {
         "camera": row,
-        "card": cards(now, camera_ids=[row.pk])[0],
+        "card": card,
+        "quality": partial(recent, card.timelapse),
         "advice": health.advice_for(row.last_error_code),
         "timelapses": [(timelapse, standing_of_timelapse(timelapse)) for timelapse in timelapses],
     }

@@ -39,7 +39,7 @@ CAMERA_PARTS = {
     "evaluations": "quality/_evaluations.html",
 }
 SHOWN_FAILURES = 12
-SHOWN_EVALUATIONS = 50
+SHOWN_EVALUATIONS = 20
 RECENT = 1000  # pictures: however long a timelapse lasts, its panel costs the same
 PERIODS = (7, 30, 90)  # days; evaluations of more are not kept unless somebody says so
 USUAL_PERIOD = 30
@@ -222,8 +222,10 @@ def camera_parts(request: HttpRequest, pk: int) -> HttpResponse:
     return show_parts(request, CAMERA_PARTS, _of_camera(request, get_object_or_404(Camera, pk=pk)))
 
 
-def recent(timelapse: Timelapse) -> Recent:
-    """One query by the index of the strip."""
+def recent(timelapse: Timelapse | None) -> Recent:
+    """One query by the index of the strip; of no timelapse nothing."""
+    if timelapse is None:
+        return Recent(0, None, ())
     newest = timelapse.captures.stored().order_by("-slot")[:RECENT]
     scores = [score for score in newest.values_list("score", flat=True) if score is not None]
     counts = Counter(band(score).code for score in scores)
