@@ -62,7 +62,7 @@ class Shot:
     """
 
     taken_at: datetime
-    codec: str
+    codec: str = ""
     negative: Negative | None = None
     evaluation: Evaluation | None = None
     error: str = ""
@@ -104,12 +104,12 @@ def look_at(still: Still, rules: Rules, taken_at: datetime) -> Shot:
     try:
         negative = expose(still, rules.geometry, heavy=heavy)
     except BrokenPicture as error:
-        return Shot(taken_at, still.codec, error=str(error))
+        return Shot(taken_at, error=str(error))
     if not settings.quality_enabled:
         # Nobody looks at it: then at least the file has to be whole.
         file = negative.picture.file
         if file is not None and file.error:
-            return Shot(taken_at, still.codec, error=file.error)
+            return Shot(taken_at, error=file.error)
         return Shot(taken_at, still.codec, negative)
     try:
         found = evaluate(

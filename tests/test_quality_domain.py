@@ -1,0 +1,378 @@
+"""Each picture is judged: what becomes of it, with a real camera that gives what the test says."""
+
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cameras.models import Alert, Camera, GlobalSettings
+from captures import answers, coverage, days, filing, flags, ingest, ledger, quarantine
+from captures.exceptions import NoPicture, NotRestorable
+from captures.models import CameraPast, Capture, JudgedPicture, Timelapse
+from media_jobs import clock, files
+from media_jobs.models import Decision, Event, MediaJob
+from tests.campaigns import faults, running
+from tests.factories import make_camera, make_capture
+from timelapser.demo.background import InBackground
+from timelapser.demo.feed import encode_jpeg
+from timelapser.demo.http_camera import HttpCamera, send_answer
+from timelapser.demo.scene import Scene
+
+pytestmark = pytest.mark.django_db
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+SCENE = Scene(480, 272)
+
+
+def picture(minute=0):
+    pixels = SCENE.draw(datetime(2026, 5, 4, 12, minute, tzinfo=UTC))
+    noise = np.random.default_rng(minute).normal(0, 2.5, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+
+
+def lost_below(row, *, smeared_from=None):
+    """What a decoder leaves where the data stopped, and where it had to guess before: the file itself is whole."""
+    pixels = picture(1)
+    if smeared_from is not None:
+        pixels[smeared_from:] = pixels[smeared_from]
+    pixels[row:] = 128
+    return encode_jpeg(pixels)
+
+
+GOOD, GOOD_TOO = encode_jpeg(picture(2)), encode_jpeg(picture(3))
+BAD, WORSE = lost_below(220), lost_below(200, smeared_from=100)
+NOTHING = b"\xff\xd8\xff\xe0" + bytes(600)  # begins like a JPEG, and nothing in it decodes
+
+
+class Giving:
+    """Answers one after the other, the last for ever; None is a 404."""
+
+    def __init__(self):
+        self.answers, self.asked = [GOOD], 0
+
+    async def __call__(self, request, writer):
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        status = 200 if answer is not None else 404
+        await send_answer(writer, status, answer or b"not here", "image/jpeg")
+
+
+@pytest.fixture(scope="module")
+def server():
+    camera = HttpCamera(SCENE)
+    camera.routes["/given.jpg"] = Giving()
+    with InBackground(camera):
+        yield camera
+
+
+@pytest.fixture(autouse=True)
+def _loopback(settings):
+    settings.ALLOW_LOOPBACK_CAMERAS = True
+    settings.MIN_FREE_BYTES = 0
+
+
+@pytest.fixture
+def give(server):
+    """A function: a timelapse whose camera gives these answers, with these settings of its own."""
+
+    def prepare(*given, geometry=None, **said):
+        camera = make_camera(
+            kind="http",
+            address=server.address("/given.jpg"),
+            said=said,
+            geometry=geometry or {},
+            deadline_s=3,
+        )
+        timelapse = running(camera=camera, interval_s=3600)
+        server.routes["/given.jpg"] = timelapse.giving = Giving()
+        timelapse.giving.answers = list(given)
+        return timelapse
+
+    return prepare
+
+
+def take(timelapse):
+    now = clock.now()
+    capture = make_capture(timelapse=timelapse, slot=now, give_up_at=now + 30 * SECOND, origin="person")
+    ingest.take(capture.pk, worker="w1")
+    capture.refresh_from_db()
+    timelapse.refresh_from_db()
+    timelapse.camera.refresh_from_db()
+    return capture
+
+
+def judged():
+    return list(JudgedPicture.objects.order_by("pk").values_list("action", "is_bad", "verdict"))
+
+
+def everything_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def events(*types):
+    return list(Event.objects.filter(type__in=types).order_by("pk").values_list("type", flat=True))
+
+
+def test_good_picture_is_kept_as_it_came_with_its_score_and_every_reading(give):
+    timelapse = give(GOOD)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.verdict, capture.is_flagged) == ("stored", "good", False)
+    assert capture.score >= 90
+    assert files.read(capture.file) == GOOD
+    row = JudgedPicture.objects.get()
+    assert (row.action, row.is_bad, row.score, row.capture, row.error) == (
+        "saved",
+        False,
+        capture.score,
+        capture,
+        "",
+    )
+    assert len(row.readings) >= 3
+    assert {"detector", "value", "is_found", "penalty"} <= row.readings[0].keys()
+    assert len(CameraPast.objects.get().remembered) < 40_000
+    assert timelapse.giving.asked == 1
+    assert (timelapse.camera.good_in_row, timelapse.camera.bad_in_row) == (1, 0)
+
+
+def test_bad_picture_is_taken_once_more_and_only_the_better_one_is_kept(give, settings):
+    timelapse = give(BAD, GOOD)
+
+    capture = take(timelapse)
+
+    assert judged() == [("retried", True, "missing part"), ("saved", False, "good")]
+    assert files.read(capture.file) == GOOD
+    assert everything_in(settings.MEDIA_ROOT) == [capture.file]
+    assert (capture.state, capture.is_flagged, timelapse.flagged_count) == ("stored", False, 0)
+    assert (timelapse.giving.asked, timelapse.camera.glitch_count, timelapse.camera.bad_in_row) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("given", [(BAD, WORSE), (WORSE, BAD), (BAD, None), (NOTHING, BAD), (BAD, NOTHING)])
+def test_twice_bad_the_better_one_is_kept_with_a_flag(give, settings, given):
+    timelapse = give(*given)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.is_flagged, capture.flagged_by) == ("stored", True, "quality")
+    assert (capture.verdict, files.read(capture.file) == BAD) == ("missing part", True)
+    assert capture.score < 70
+    assert everything_in(settings.MEDIA_ROOT) == [capture.file]
+    assert judged()[-1] == ("flagged", True, "missing part")
+    assert {action for action, *_ in judged()[:-1]} <= {"retried"}
+    assert (timelapse.image_count, timelapse.flagged_count, timelapse.camera.bad_in_row) == (1, 1, 1)
+    assert events("capture_stored", "capture_flagged") == ["capture_stored", "capture_flagged"]
+    assert faults(timelapse) == []
+
+
+def test_what_no_decoder_reads_is_tried_twice_and_fails_with_its_reason(give, settings):
+    timelapse = give(NOTHING)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.reason, timelapse.giving.asked) == ("failed", "broken_picture", 2)
+    assert judged() == [("retried", True, "undecodable"), ("failed", True, "undecodable")]
+    assert everything_in(settings.MEDIA_ROOT) == []
+    assert (timelapse.camera.last_error_code, timelapse.camera.bad_in_row) == ("broken_picture", 1)
+
+
+def test_discarded_slot_keeps_its_reason_and_its_picture_can_be_restored(give, settings):
+    timelapse = give(WORSE, BAD, quality_discard=True)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.reason, capture.verdict) == ("discarded", "missing_part", "missing part")
+    assert "missing part" in capture.detail
+    assert f"Score {capture.score} of 100" in capture.detail
+    assert "/quarantine/" in capture.file
+    assert everything_in(settings.MEDIA_ROOT) == [capture.file]
+    assert files.read(capture.file) == BAD
+    assert timedelta(days=29) < capture.quarantine_until - clock.now() < timedelta(days=31)
+    assert (timelapse.image_count, timelapse.discarded_count, timelapse.latest_capture) == (0, 1, None)
+    assert events("capture_stored", "capture_discarded", "capture_flagged") == ["capture_discarded"]
+    kept = coverage.coverage(timelapse, capture.slot, capture.slot + SECOND)
+    assert (kept.owed_total, kept.discarded, kept.stored, kept.ratio) == (1, 1, 0, 0)
+    day = days.calendar(timelapse, capture.slot.date(), capture.slot.date())[0]
+    assert (day.discarded, day.top_reason) == (1, "missing_part")
+    answer = answers.why(timelapse, capture.slot)
+    assert (answer.kind, answer.code) == ("discarded", "missing_part")
+    assert "restore it" in answer.advice
+    assert (faults(timelapse), timelapse.camera.health) == ([], "online")
+    with pytest.raises(NoPicture):
+        flags.set_flag(capture, is_flagged=True, by="otto")
+
+    quarantine.restore(capture, by="otto")
+
+    capture.refresh_from_db()
+    timelapse.refresh_from_db()
+    assert (capture.state, capture.reason, capture.is_flagged, capture.flagged_by) == (
+        "stored",
+        "",
+        False,
+        "otto",
+    )
+    assert everything_in(settings.MEDIA_ROOT) == [capture.file]
+    assert "/frames/" in capture.file
+    assert files.read(capture.file) == BAD
+    assert (timelapse.image_count, timelapse.discarded_count, timelapse.frames_revision) == (1, 0, 1)
+    assert timelapse.latest_capture == capture
+    assert Camera.objects.get().image_count == 1
+    assert MediaJob.objects.filter(task="captures.make_thumbnails").count() == 1
+    assert events("capture_restored") == ["capture_restored"]
+    assert Decision.objects.get(action="capture_restored").by == "otto"
+    assert faults(timelapse) == []
+    with pytest.raises(NotRestorable):
+        quarantine.restore(capture, by="otto")
+
+
+def test_quarantine_ends_and_nothing_is_kept_where_no_days_are_wanted(give, settings):
+    timelapse = give(BAD, quality_discard=True)
+    kept = take(timelapse)
+    Camera.objects.update(said={"quality_discard": True, "quarantine_days": 0})
+    timelapse.camera.refresh_from_db()
+    unkept = take(timelapse)
+
+    assert (unkept.state, unkept.file, unkept.quarantine_until) == ("discarded", "", None)
+    assert quarantine.tidy(clock.now()) == (0, 0)
+    assert everything_in(settings.MEDIA_ROOT) == [kept.file]
+
+    assert quarantine.tidy(clock.now() + 31 * DAY) == (1, 0)
+
+    kept.refresh_from_db()
+    assert (kept.state, kept.file, kept.quarantine_until) == ("discarded", "", None)
+    assert everything_in(settings.MEDIA_ROOT) == []
+    assert answers.why(timelapse, kept.slot).advice == "Its time in the quarantine is over."
+    with pytest.raises(NotRestorable):
+        quarantine.restore(kept, by="otto")
+    GlobalSettings.objects.create(said={"evaluation_days": 2})
+    assert quarantine.tidy(clock.now() + 3 * DAY) == (0, JudgedPicture.objects.count() or 4)
+    assert faults(timelapse) == []
+
+
+def test_settings_decide_what_is_asked_of_a_picture(give):
+    bad_once = give(BAD, quality_retry=False)
+    assert (take(bad_once).is_flagged, bad_once.giving.asked) == (True, 1)
+
+    tolerant = give(BAD, quality_threshold=0)
+    assert (take(tolerant).is_flagged, tolerant.giving.asked) == (False, 1)
+
+    ignoring = give(BAD, quality_ignored=["missing"])
+    assert "missing" not in {reading["detector"] for reading in _last_row(take(ignoring)).readings}
+
+    close = give(GOOD, quality_heavy=True)
+    assert _last_row(take(close)).heavy is not None
+
+    JudgedPicture.objects.all().delete()
+    blind = give(BAD, quality_enabled=False)
+    assert (take(blind).score, take(blind).verdict, take(blind).is_flagged) == (None, "", False)
+    broken = give(GOOD[: len(GOOD) // 2], quality_enabled=False)
+    assert take(broken).reason == "broken_picture"
+    assert judged() == []
+
+
+def _last_row(capture):
+    return JudgedPicture.objects.filter(capture=capture).latest("pk")
+
+
+def test_geometry_is_applied_with_one_encoding_and_the_original_is_kept_where_that_is_wanted(give):
+    turned = {"rotate": 90}
+    plain = take(give(GOOD, geometry=turned))
+    assert (plain.width, plain.height, plain.original) == (272, 480, "")
+    assert Image.open(BytesIO(files.read(plain.file))).size == (272, 480)
+
+    kept = take(give(GOOD, geometry=turned, keep_original=True, jpeg_quality=50))
+    assert files.read(kept.original) == GOOD
+    assert kept.bytes == len(files.read(kept.file)) < plain.bytes
+
+    as_it_came = take(give(GOOD, keep_original=True))
+    assert (files.read(as_it_came.file), as_it_came.original) == (GOOD, "")
+
+    masks = {"masks": [[[0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]]]}
+    masked = take(give(GOOD, geometry=masks, keep_original=True))
+    pixels = cv2.imdecode(np.frombuffer(files.read(masked.file), np.uint8), cv2.IMREAD_COLOR)
+    assert (masked.original, masked.score >= 70) == ("", True)
+    assert pixels[:130, :230].max() < 12
+    assert pixels[150:, 260:].max() > 100
+
+    unreadable = take(give(GOOD, geometry={"masks": "everything"}))
+    assert (unreadable.state, unreadable.reason, unreadable.file) == ("failed", "geometry_unreadable", "")
+
+
+def test_past_below_other_masks_is_none(give):
+    timelapse = give(GOOD)
+    take(timelapse)
+    before = bytes(CameraPast.objects.get().remembered)
+    timelapse.camera.geometry = {"masks": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}
+    timelapse.camera.save()
+
+    take(timelapse)
+
+    after = bytes(CameraPast.objects.get().remembered)
+    assert len(after) < len(before) / 4  # all black, where the scene was
+
+
+def test_detector_that_fails_never_costs_a_picture(give):
+    timelapse = give(GOOD)
+    take(timelapse)
+    row = CameraPast.objects.get()
+    CameraPast.objects.update(remembered=bytes(row.remembered)[:40] + b"nonsense")
+
+    assert take(timelapse).state == "stored"
+    assert judged()[-1][0] == "saved"
+
+
+def test_second_reading_is_not_begun_by_a_worker_that_has_lost_its_capture(give):
+    timelapse = give(BAD)
+    now = clock.now()
+    capture = make_capture(timelapse=timelapse, slot=now, give_up_at=now + 30 * SECOND, origin="person")
+    looked_at = ledger.look(capture.pk)
+    assert ledger.claim(looked_at, worker="w1")
+    lease = Capture.objects.get().lease_until
+    assert ledger.hold_on(looked_at, now + 5 * SECOND)
+    assert Capture.objects.get().lease_until > lease
+    Capture.objects.update(attempt=2)
+
+    assert not ledger.hold_on(looked_at, now)
+
+
+def test_flag_of_a_person_is_counted_noted_and_told_once(give):
+    timelapse = give(GOOD)
+    capture = take(timelapse)
+
+    assert flags.set_flag(capture, is_flagged=True, by="otto", reason="a spider")
+    assert not flags.set_flag(capture, is_flagged=True, by="vera")
+
+    timelapse.refresh_from_db()
+    assert (timelapse.flagged_count, timelapse.frames_revision) == (1, 1)
+    assert Capture.objects.get().flagged_by == "otto"
+    assert Decision.objects.get(action="capture_flagged").facts["reason"] == "a spider"
+    assert events("capture_flagged") == ["capture_flagged"]
+    assert faults(timelapse) == []
+    assert flags.set_flag(capture, is_flagged=False, by="vera")
+    timelapse.refresh_from_db()
+    assert (timelapse.flagged_count, timelapse.frames_revision) == (0, 2)
+    Timelapse.objects.update(flagged_count=4, discarded_count=2)
+    assert faults(timelapse) == [
+        "0 captures are discarded, the counter says 2",
+        "0 captures are flagged, the counter says 4",
+    ]
+
+
+def test_camera_that_gives_bad_pictures_is_degraded_once_and_well_again_after_good_ones(give):
+    timelapse = give(BAD, degraded_in_row=2, degraded_leave_after=2, quality_retry=False)
+    for _ in range(3):
+        take(timelapse)
+
+    alert = Alert.objects.get(kind="degraded")
+    assert (alert.reason, alert.words) == ("bad_in_row", "2 bad pictures in a row.")
+    assert (timelapse.camera.is_degraded, timelapse.camera.is_enabled) == (True, True)
+    timelapse.giving.answers, timelapse.giving.asked = [GOOD, GOOD_TOO], 0
+    take(timelapse)
+    assert timelapse.camera.is_degraded
+    take(timelapse)
+
+    assert (timelapse.camera.is_degraded, timelapse.camera.degraded_since) == (False, None)
+    assert events("alert_raised", "alert_cleared") == ["alert_raised", "alert_cleared"]
+    assert filing.frame_name(take(timelapse), "jpg").startswith(f"cameras/{timelapse.camera_id}/")
