@@ -2,13 +2,14 @@ from datetime import timedelta
 
 import pytest
 
-from captures.models import Timelapse
+from captures import flags
+from captures.models import Capture, Timelapse
 from media_jobs import clock, kinds, lifecycle, tracked
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_recipe, make_stored_capture
 from tests.films import film_of, numbers_in, photographed
-from videos import automation, rendering
-from videos.models import Video
+from videos import automation, rendering, selection
+from videos.models import Recipe, Segment, Video
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -185,3 +186,55 @@ def test_render_that_ends_its_workers_is_not_asked_for_with_the_next_picture(bro
     assert automation.follow(clock.now()) == 0
     video.refresh_from_db()
     assert (video.state, "3 workers went away" in video.error) == ("failed", True)
+
+
+def test_flag_takes_a_picture_out_of_a_clean_film_and_encodes_its_own_segment_alone(broker, settings):
+    settings.SEGMENT_FRAMES = 4
+    timelapse = photographed(12)
+    video = rendering.create_follower(timelapse, make_recipe(fps=10, quality="high", frames="clean"))
+    every = film_of(timelapse)
+    automation.follow(clock.now())
+    rendering.request(every, by="otto")
+    broker.work_off("video")
+    video.refresh_from_db()
+    assert numbers_in(video) == list(range(12))
+    before = set(Segment.objects.values_list("pk", flat=True))
+    capture = timelapse.captures.order_by("slot")[5]
+
+    flags.set_flag(capture, is_flagged=True, by="otto")
+
+    assert not Video.objects.get(pk=every.pk).is_outdated
+    assert automation.follow(clock.now()) == 1
+    broker.work_off("video")
+    video.refresh_from_db()
+    assert numbers_in(video) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    assert len(set(Segment.objects.values_list("pk", flat=True)) - before) == 1
+    assert automation.follow(clock.now()) == 0
+    Recipe.objects.filter(pk=every.recipe_id).update(frames="flawless")
+    assert Video.objects.select_related("recipe", "timelapse").get(pk=every.pk).is_outdated
+    Capture.objects.exclude(pk=capture.pk).order_by("slot").update(verdict="good")
+    assert len(selection.select(Video.objects.get(pk=every.pk))) == 11
+
+    flags.set_flag(capture, is_flagged=False, by="otto")
+    assert automation.follow(clock.now()) == 1
+    broker.work_off("video")
+
+    video.refresh_from_db()
+    assert numbers_in(video) == list(range(12))
+    assert (
+        len(set(Segment.objects.values_list("pk", flat=True)) - before) == 1
+    )  # the first one is still there
+    assert len(selection.select(Video.objects.get(pk=every.pk))) == 11  # nobody has found that one good
+
+
+def test_flag_is_no_news_for_a_film_of_every_picture(broker):
+    timelapse = photographed(3)
+    video = follower_of(timelapse)
+    automation.follow(clock.now())
+    broker.work_off("video")
+
+    flags.set_flag(timelapse.captures.first(), is_flagged=True, by="otto")
+
+    assert automation.follow(clock.now()) == 0
+    video.refresh_from_db()
+    assert (video.revision, video.asked_frames_revision) == (1, 1)

@@ -25,8 +25,8 @@ STATE_COLOURS = {"ready": "success", "rendering": "info", "failed": "danger", "c
 
 @admin.register(Recipe)
 class RecipeAdmin(ModelAdmin):
-    list_display = ["name", "fps", "height", "codec", "quality"]
-    list_filter = ["codec", "quality"]
+    list_display = ["name", "frames", "fps", "height", "codec", "quality"]
+    list_filter = ["frames", "codec", "quality"]
     search_fields = ["name"]
     ordering = ["name"]
 

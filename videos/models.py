@@ -126,6 +126,20 @@ class Video(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a film that is ready lacks new pictures, or shows others than its recipe takes now.
+
+        Not where the pictures that came belong to days after its last one. Reads timelapse and recipe: select them
+        along for many.
+        """
+        if self.state != self.State.READY:
+            return False
+        has_more = self.asked_image_count != self.timelapse.image_count
+        if self.asked_frames_revision != self.timelapse.frames_revision:
+            return has_more or self.recipe.frames != Recipe.Frames.ALL
+        return has_more and self.until_day is None
+
 
 class Segment(models.Model):
     """An encoded run of frames. Its key says everything that decides its content: equal key, equal file."""

@@ -27,7 +27,8 @@ def request(
     now = clock.now()
     if not selection.exists(video):
         raise TooFewPictures
-    image_count = Timelapse.objects.values_list("image_count", flat=True).get(pk=video.timelapse_id)
+    counts = Timelapse.objects.values_list("image_count", "frames_revision")
+    image_count, frames_revision = counts.get(pk=video.timelapse_id)
     with transaction.atomic():
         job, is_new = lifecycle.record(
             RENDER,
@@ -43,7 +44,9 @@ def request(
             facts = {"video": video.pk, "job": str(job.pk), "is_new": is_new}
             audit.note("video_requested", topic=topic_of(video), by=by, facts=facts, now=now)
         if is_new:
-            Video.objects.filter(pk=video.pk).update(asked_at=now, asked_image_count=image_count)
+            Video.objects.filter(pk=video.pk).update(
+                asked_at=now, asked_image_count=image_count, asked_frames_revision=frames_revision
+            )
             Video.objects.filter(pk=video.pk).exclude(state=Video.State.READY).update(
                 state=Video.State.RENDERING, error=""
             )
@@ -53,7 +56,7 @@ def request(
 
 def follow(video: Video) -> bool:
     """Asks for the new end of a film that follows its timelapse; whether nobody was at it. Raises TooFewPictures."""
-    rule = "it follows its timelapse, which has new pictures"
+    rule = "it follows its timelapse, which has new pictures or other flags"
     return request(video, by=audit.CLOCK, priority=MediaJob.Priority.MEDIUM, rule=rule)[1]
 
 

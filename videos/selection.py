@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby, islice
 from zoneinfo import ZoneInfo
 
+from captures.imaging.quality.contract import GOOD
 from captures.intervalometer import EPOCH, Grid, Timetable
 from captures.models import Capture, CaptureQuerySet, Timelapse
 from videos.encoding.keys import segment_key
 from videos.encoding.look import Look
-from videos.models import Video
+from videos.models import Recipe, Video
 
 # How far a timetable without a grid of its own is read to know its pace.
 PACE_SPAN = timedelta(days=7)
@@ -65,7 +66,12 @@ def count(video: Video) -> int:
 
 
 def _stored(video: Video) -> CaptureQuerySet:
+    """Those of its days that its recipe allows."""
     stored = Capture.objects.stored().filter(timelapse=video.timelapse_id)
+    if video.recipe.frames != Recipe.Frames.ALL:
+        stored = stored.filter(is_flagged=False)
+    if video.recipe.frames == Recipe.Frames.FLAWLESS:
+        stored = stored.filter(verdict=GOOD)
     start, end = day_limits(video.from_day, video.until_day, video.timelapse.zone)
     if start is not None:
         stored = stored.filter(slot__gte=start)

@@ -26,7 +26,7 @@ class RecipeSerializer(serializers.ModelSerializer[Recipe]):
 
     class Meta:
         model = Recipe
-        fields = ["id", "name", "fps", "height", "codec", "quality"]
+        fields = ["id", "name", "frames", "fps", "height", "codec", "quality"]
 
 
 class FilmSerializer(serializers.Serializer[Any]):
@@ -47,6 +47,9 @@ class VideoSerializer(serializers.ModelSerializer[Video]):
         max_value=LONGEST_THROTTLE_S,
         default=0,
         help_text="A following film is renewed no more often; 0: with each capture.",
+    )
+    is_outdated = serializers.BooleanField(
+        read_only=True, help_text="Pictures came, or flags were set or cleared, since it was made."
     )
     film = serializers.SerializerMethodField(help_text="Null until the film has been made once.")
 
@@ -72,6 +75,7 @@ class VideoSerializer(serializers.ModelSerializer[Video]):
             "omitted_count",
             "duration_s",
             "rendered_at",
+            "is_outdated",
             "film",
         ]
         read_only_fields = [

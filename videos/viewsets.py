@@ -43,7 +43,7 @@ class RecipeViewSet(ModelViewSet[Recipe]):
 class VideoViewSet(ModelViewSet[Video]):
     """Films."""
 
-    queryset = Video.objects.select_related("timelapse").order_by("-created_at", "-id")
+    queryset = Video.objects.select_related("timelapse", "recipe").order_by("-created_at", "-id")
     serializer_class = VideoSerializer
     filterset_class = VideoFilter
     ordering_fields = ["name", "created_at", "rendered_at", "bytes", "duration_s"]
