@@ -77,6 +77,7 @@ def _context(row: Camera) -> dict[str, Any]:
     return {
         "camera": row,
         "card": card,
+        "judged_camera": row,
         "quality": partial(recent, card.timelapse),
         "advice": health.advice_for(row.last_error_code),
         "timelapses": [(timelapse, standing_of_timelapse(timelapse)) for timelapse in timelapses],

@@ -169,7 +169,12 @@ def parts(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def context_of(seen: TimelapsePage) -> dict[str, Any]:
-    return {"page": seen, "timelapse": seen.timelapse, "quality": lambda: seen.quality}
+    return {
+        "page": seen,
+        "timelapse": seen.timelapse,
+        "judged_camera": seen.timelapse.camera,
+        "quality": lambda: seen.quality,
+    }
 
 
 def _row(pk: int) -> Timelapse:
