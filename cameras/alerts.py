@@ -22,7 +22,7 @@ def raise_alert(camera_id: int, kind: Alert.Kind, now: datetime, *, reason: str,
     try:
         with transaction.atomic():
             opened.save(force_insert=True)
-            facts = {"kind": kind.value, "reason": reason, "words": words}
+            facts = {"kind": str(kind), "reason": reason, "words": words}
             _tell(EventType.ALERT_RAISED, camera_id, facts, now, by=audit.CLOCK)
     except IntegrityError:
         return False  # two have noticed at once, and the constraint has decided between them
@@ -35,7 +35,7 @@ def clear(camera_id: int, kind: Alert.Kind, now: datetime, *, by: str = audit.CL
         open_ones = Alert.objects.filter(camera_id=camera_id, kind=kind, cleared_at=None)
         if not open_ones.update(cleared_at=now, cleared_by=by):
             return False
-        _tell(EventType.ALERT_CLEARED, camera_id, {"kind": kind.value}, now, by=by)
+        _tell(EventType.ALERT_CLEARED, camera_id, {"kind": str(kind)}, now, by=by)
     return True
 
 

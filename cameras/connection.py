@@ -105,7 +105,7 @@ def run_test(running: Running) -> dict[str, Any]:
             source = settings_of(Camera.objects.get(pk=args["camera"]))
         else:
             values = {name: value for name, value in args.items() if name not in (SEALED, MASKS_OF)}
-            source = _settings(**values, password=sealing.unseal(_sealed_password(args)))
+            source = _settings(**values, password=sealing.unseal(sealed_password(args)))
         still = open_source(source).read()
         kept = hiding.keep_previews(
             running.job, decode(still), {hiding.PREVIEW: Geometry()}, partial(_masks_for, args)
@@ -145,7 +145,7 @@ def _masks_for(args: dict[str, Any]) -> Geometry:
     return hiding.masks_of(camera) if camera else hiding.masks_at(args["address"])
 
 
-def _sealed_password(args: dict[str, Any]) -> str:
+def sealed_password(args: dict[str, Any]) -> str:
     """Raises SealBroken where it is gone: a job that has ended keeps nothing sealed, so its retry lacks it."""
     if SEALED not in args:
         raise SealBroken("The password of this test is not kept.")

@@ -16,3 +16,11 @@ class SealBroken(CameraError):
 
 class MasksChanged(CameraError):
     """A mask was changed while the picture was read, so it is not shown."""
+
+
+class NotOnNetwork(CameraError):
+    """A file or a folder has no streams to look for."""
+
+
+class NothingToChoose(CameraError):
+    """There is no such stream in this result any more: look for the camera's streams again."""

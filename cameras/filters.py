@@ -5,7 +5,8 @@ from __future__ import annotations
 import django_filters
 from django_filters.rest_framework import FilterSet
 
-from cameras.models import Camera
+from cameras.models import Alert, Camera
+from media_jobs.filters import MomentFilter
 
 
 class CameraFilter(FilterSet):
@@ -16,4 +17,16 @@ class CameraFilter(FilterSet):
 
     class Meta:
         model = Camera
+        fields: list[str] = []
+
+
+class AlertFilter(FilterSet):
+    camera = django_filters.NumberFilter(min_value=1, max_value=2**63 - 1)
+    kind = django_filters.MultipleChoiceFilter(choices=Alert.Kind.choices)
+    is_open = django_filters.BooleanFilter(field_name="cleared_at", lookup_expr="isnull")
+    since = MomentFilter(field_name="raised_at", lookup_expr="gte", label="Raised at or after.")
+    until = MomentFilter(field_name="raised_at", lookup_expr="lt", label="Raised before.")
+
+    class Meta:
+        model = Alert
         fields: list[str] = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from cameras.models import PLACE_IS_BOTH, Camera, Site, one_line
+from cameras import effective, health
+from cameras.models import PLACE_IS_BOTH, Alert, Camera, Site, one_line
+from cameras.settings import resolve
 from cameras.sources import AddressRefused, SourceKind
 from cameras.sources.addresses import validate_address
 from media_jobs import roles
@@ -84,6 +89,12 @@ class CameraSerializer(ReadingSerializer):
         help_text="Without user name and password. Those who may not change it see no values of its query.",
     )
     notes = serializers.CharField(required=False, allow_blank=True, max_length=10_000)
+    advice = serializers.SerializerMethodField(help_text="What helps against the last error; may be empty.")
+    next_probe_at = serializers.SerializerMethodField(
+        help_text="When it is asked next if no capture hears of it before; null: with the next tick, or never as it"
+        " is switched off."
+    )
+    open_alerts = serializers.SerializerMethodField(help_text="How many; alerts/?camera= has them.")
     geometry = serializers.DictField(
         read_only=True, help_text="Only what is not as it comes; to be changed at cameras/{id}/geometry/."
     )
@@ -103,15 +114,20 @@ class CameraSerializer(ReadingSerializer):
             "notes",
             "created_at",
             "health",
+            "health_since",
             "consecutive_failures",
             "last_success_at",
             "last_failure_at",
             "last_error_code",
             "last_error",
+            "advice",
+            "next_probe_at",
+            "open_alerts",
             "image_count",
         ]
         read_only_fields = [
             "health",
+            "health_since",
             "consecutive_failures",
             "last_success_at",
             "last_failure_at",
@@ -128,6 +144,21 @@ class CameraSerializer(ReadingSerializer):
                 {"latitude" if place[0] is None else "longitude": [PLACE_IS_BOTH]}
             )
         return attrs
+
+    def get_advice(self, camera: Camera) -> str:
+        return health.advice_for(camera.last_error_code)
+
+    @extend_schema_field(OpenApiTypes.DATETIME)
+    def get_next_probe_at(self, camera: Camera) -> datetime | None:
+        if not camera.is_enabled:
+            return None
+        said = self.context.get("said_globally", effective.said_globally)()
+        return health.next_probe_at(camera, resolve(said, camera.said).settings)
+
+    def get_open_alerts(self, camera: Camera) -> int:
+        """Counted by the list's query; one that was just made has none."""
+        counted: int = getattr(camera, "open_alert_count", 0)
+        return counted
 
     def to_representation(self, instance: Camera) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -169,3 +200,59 @@ class CameraTestSerializer(ReadingSerializer):
         model = Camera
         fields = [*READING, "site", "camera"]
         extra_kwargs = {"username": {"default": ""}, "verify_tls": {"default": True}}
+
+
+class CameraDetectSerializer(ReadingSerializer):
+    """A device whose streams are looked for, by what would be needed to read it; saved or not."""
+
+    transport = None  # looked for by TCP
+    connect_timeout_s = None  # type: ignore[assignment] # how DRF takes back a field: the search has its own times
+    deadline_s = None  # type: ignore[assignment] # the same
+    camera = serializers.PrimaryKeyRelatedField(
+        queryset=Camera.objects.all(),
+        required=False,
+        write_only=True,
+        help_text="A saved camera whose password is used where none is given; needs the role admin.",
+    )
+    rtsp_port = serializers.IntegerField(
+        min_value=1, max_value=65535, required=False, help_text="Left out: the usual ones."
+    )
+    web_port = serializers.IntegerField(
+        min_value=1, max_value=65535, required=False, help_text="Of ONVIF and of snapshots; the same."
+    )
+
+    class Meta:
+        model = Camera
+        fields = ["kind", "address", "username", "password", "verify_tls", "site", "camera"]
+        fields += ["rtsp_port", "web_port"]
+        extra_kwargs = {"username": {"default": ""}, "verify_tls": {"default": True}}
+
+
+class ChoiceSerializer(serializers.Serializer[Any]):
+    """One of the streams that a search has found."""
+
+    job = serializers.UUIDField(help_text="The search: a job of cameras.detect.")
+    number = serializers.IntegerField(min_value=0, max_value=1000, help_text="Its place in `offers`, from 0.")
+
+
+class AlertSerializer(serializers.ModelSerializer[Alert]):
+    """Something about a camera that somebody should look at."""
+
+    is_open = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Alert
+        fields = [
+            "id",
+            "camera",
+            "kind",
+            "reason",
+            "words",
+            "is_open",
+            "raised_at",
+            "cleared_at",
+            "cleared_by",
+        ]
+
+    def get_is_open(self, alert: Alert) -> bool:
+        return alert.cleared_at is None

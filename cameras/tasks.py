@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import shared_task
 
-from cameras import connection, observations, probing, shots, sites
+from cameras import connection, detection, observations, probing, shots, sites
 from media_jobs import alarms, clock, runs
 from media_jobs.kinds import kind
 from media_jobs.tracked import Running
@@ -17,6 +17,11 @@ alarms.watch_for(sites.queues)
 @kind("cameras.test_connection", limit_s=120)
 def test_connection(running: Running) -> dict[str, Any]:
     return connection.run_test(running)
+
+
+@kind("cameras.detect", limit_s=120)
+def detect(running: Running) -> dict[str, Any]:
+    return detection.run(running)
 
 
 @kind("cameras.test_shot", limit_s=120)

@@ -30,6 +30,9 @@ WRITES = {
     "delete camera-detail": ADMINS,
     "post camera-test": OPERATORS,
     "post camera-test-unsaved": OPERATORS,
+    "post camera-detect": OPERATORS,
+    "post camera-detect-unsaved": OPERATORS,
+    "post camera-choose": ADMINS,
     "post camera-capture-now": OPERATORS,
     "put camera-geometry": ADMINS,
     "delete camera-geometry": ADMINS,
@@ -180,6 +183,7 @@ def things(db):
     timelapse, video = make_timelapse(), make_video()
     return {
         "camera": timelapse.camera_id,
+        "alert": 1,
         "timelapse": timelapse.pk,
         "capture": make_stored_capture().pk,
         "recipe": video.recipe_id,

@@ -4,14 +4,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from cameras import alerts
 from captures import versions
 from captures.models import Schedule, Timelapse
-from media_jobs import audit
+from media_jobs import audit, clock
 from media_jobs.models import Event, Pulse
 from tests.factories import NOON, make_capture, make_job, make_timelapse, make_video
+from tests.test_quality_report import judged
 
 LISTS = [
     "cameras",
+    "alerts",
     "timelapses",
     "captures",
     "recipes",
@@ -32,6 +35,9 @@ LISTS = [
     "work/is-scheduled/?topic=timelapse.{timelapse}",
     "cameras/{camera}/pictures/latest",
     "captures/?state=stored&timelapse={timelapse}",
+    "evaluations",
+    "quality",
+    "cameras/{camera}/quality",
     "captures/?day=2026-05-04&timelapse={timelapse}",
 ]
 
@@ -43,9 +49,11 @@ def make_rows(first, count):
         for parent in (timelapse, first or timelapse):
             capture = make_capture(timelapse=parent, state="stored", file="f", bytes=1, checksum="c")
             make_capture(timelapse=parent, state="missed", reason="no_worker")
+            judged(parent.camera, 20, clock.now(), capture=capture)
         Timelapse.objects.filter(pk=timelapse.pk).update(latest_capture=capture, next_slot_at=NOON)
         timetable = versions.timetable_of(timelapse, NOON).to_document()
         audit.note("test", topic=timelapse.topic, by="ada")
+        alerts.raise_alert(timelapse.camera_id, "offline", NOON, reason="unreachable", words="Gone.")
         Schedule.objects.create(timelapse=timelapse, document=timetable, from_at=NOON)
         make_video(timelapse=timelapse, file="f", revision=1)
         make_job(state="running", started_at=NOON, progress_done=1, progress_total=9)

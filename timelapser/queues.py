@@ -81,6 +81,7 @@ QUEUE_OF_TASK: dict[str, str] = {
 QUEUE_OF_KIND: dict[str, str] = {
     "captures.make_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
+    "cameras.detect": CAPTURE,
     "captures.make_many_thumbnails": THUMBNAIL,
     "captures.purge_smalls": THUMBNAIL,
     "cameras.test_shot": CAPTURE,

@@ -68,11 +68,37 @@ def open_answer(settings: SourceSettings, deadline: Deadline) -> Iterator[httpx.
     Whatever the library raises inside of the `with` block is turned into a SourceError that shows neither the
     original nor the frames below, as those know the address.
     """
+    with _within(settings, deadline), closing(_follow(settings)) as answer:
+        yield answer
+
+
+def post(settings: SourceSettings, content: bytes, content_type: str, deadline: Deadline) -> bytes:
+    """The body of the answer to a POST, whatever its status but for refused logins and unknown paths; redirects are
+    not followed. Raises SourceError, TooLarge beyond `max_bytes`."""
+    with _within(settings, deadline):
+        client = _client(verify_tls=settings.verify_tls, allow_loopback=settings.allow_loopback)
+        # Some leave a body unread and take it for the next request.
+        headers = {"Content-Type": content_type, "Accept": "*/*", "Connection": "close"}
+        request = client.build_request("POST", settings.address, content=content, headers=headers)
+        has_login = bool(settings.username or settings.password)
+        with closing(_send(client, request, settings, has_login=has_login)) as answer:
+            if answer.status_code in (401, 403, 404, 407, 410):
+                _check_status(answer)
+            body = bytearray()
+            for chunk in answer.iter_raw():
+                body += chunk
+                if len(body) > settings.max_bytes:
+                    raise TooLarge
+            return bytes(body)
+
+
+@contextmanager
+def _within(settings: SourceSettings, deadline: Deadline) -> Iterator[None]:
+    """The read that the shared client's sockets obey; what goes wrong in it comes out as a SourceError."""
     token = _read.set(_Read(deadline, settings.connect_timeout_s, settings.allow_loopback))
     failure: SourceError | None = None
     try:
-        with closing(_follow(settings)) as answer:
-            yield answer
+        yield
     except SourceError as error:
         failure = error
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
