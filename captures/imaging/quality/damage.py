@@ -2,33 +2,112 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
 from captures.imaging.quality.past import Past
-from captures.imaging.quality.picture import Picture
+from captures.imaging.quality.picture import Picture, Raster, extremes_of, histogram_of
+
+SMALLEST_SIDE_PX = 16  # below it no structure can be told from another
+_SMEARED_RUN = 0.12  # of the height: shorter straight edges are everywhere
+# A decoder without a reference starts from half of the range: 128 in full, (128 - 16) * 255 / 219 = 130 in limited.
+_GREYS = range(127, 133)
+_NEUTRAL = 3  # levels between the channels that JPEG makes of one grey
 
 
 def smear(picture: Picture, past: Past | None) -> float | None:
-    """Longest run of rows that continue the row above, as a share of the height."""
+    """Share of the picture under perfectly straight vertical edges that show not even noise along them.
+
+    A decoder that repeats the row above leaves the differences between columns (kept by the mean down a run) and no
+    differences between rows. Walls have straight edges too, but a few, and the sensor's noise runs along them.
+    """
     del past
     grey = picture.grey.astype(np.float32)
-    if min(grey.shape) < 8:
+    height, width = grey.shape
+    if min(height, width) < SMALLEST_SIDE_PX:
         return None
-    down = np.abs(np.diff(grey, axis=0)).mean(axis=1)
-    along = np.abs(np.diff(grey, axis=1)).mean(axis=1)[1:]
-    repeats: npt.NDArray[np.bool_] = (down < 0.25 * along + 0.02) & (along > 0.6)
-    return longest_run(repeats) / len(grey)
+    run = (1, max(8, round(height * _SMEARED_RUN)))
+    across = cv2.blur(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=1), run)
+    down = np.zeros_like(grey)
+    down[1:] = np.abs(np.diff(grey, axis=0))
+    along = cv2.blur(down, run)
+    straight = (np.abs(across) > 1.0) & (along < 0.25 * np.abs(across))
+    return _share(straight, picture)
 
 
 def missing(picture: Picture, past: Past | None) -> float | None:
-    """Longest run of flat mid-grey rows, as a share of the height."""
+    """Rows from the bottom up that are nothing but one mid-grey or an empty green, as a share of the height.
+
+    None where that is all there is: such a picture is uniform, nothing of it is missing.
+    """
     del past
-    rows = picture.quarter.reshape(picture.quarter.shape[0], -1).astype(np.float32)
-    flat = (rows.std(axis=1) < 3) & (np.abs(rows.mean(axis=1) - 128) < 3)
-    return longest_run(flat) / len(flat)
+    low, high = extremes_of(picture.quarter)
+    grey = (low >= _GREYS[0] - 1) & (high <= _GREYS[-1] + 1) & (cv2.subtract(high, low) <= _NEUTRAL)
+    blank = grey | _empty_green(picture)
+    visible = np.ones(blank.shape, bool) if picture.visible is None else picture.visible
+    counts = visible.sum(axis=1)
+    is_blank = (blank & visible).sum(axis=1) >= 0.995 * counts
+    if is_blank.all():
+        return None
+    run = int(np.argmin(is_blank[::-1]))
+    return int((counts[len(counts) - run :] > 0).sum()) / len(counts)
 
 
-def longest_run(rows: npt.NDArray[np.bool_]) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], rows.astype(np.int8), [0]))))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+def ghosting(picture: Picture, past: Past | None) -> float | None:
+    """Share of exactly that grey from which a decoder starts without its key frame, beyond what lies around it.
+
+    Asphalt and fog are grey too, but never of one level: their neighbouring levels are as full, and are taken away.
+    """
+    del past
+    count = picture.grey.size if picture.visible is None else int(picture.visible.sum())
+    if count == 0:
+        return None
+    low, high = extremes_of(picture.quarter)
+    neutral = cv2.subtract(high, low) <= _NEUTRAL
+    if picture.visible is not None:
+        neutral &= picture.visible
+    levels = histogram_of(picture.grey, neutral) / count
+    best = 0.0
+    for level in _GREYS:
+        spike = levels[level - 1 : level + 2].sum()
+        around = levels[level - 14 : level - 4].sum() + levels[level + 5 : level + 15].sum()
+        best = max(best, float(spike - 1.5 * around))
+    return best
+
+
+def green(picture: Picture, past: Past | None) -> float | None:
+    """Share of the picture that is the green of empty planes."""
+    del past
+    return _share(_empty_green(picture), picture)
+
+
+def green_cast(picture: Picture, past: Past | None) -> float | None:
+    """Levels by which the mean green exceeds both other means: colour planes lost, brightness whole."""
+    del past
+    if picture.hidden is not None and picture.hidden.all():
+        return None
+    mask = None if picture.visible is None else picture.visible.astype(np.uint8)
+    blue, green_, red, _ = cv2.mean(picture.quarter, mask)
+    return green_ - max(blue, red)
+
+
+def uniform(picture: Picture, past: Past | None) -> float | None:
+    """Levels between the darkest and the brightest 0.5 %, a clock left out: no lens sees one colour, without noise."""
+    del past
+    levels = np.cumsum(histogram_of(picture.grey, picture.visible))
+    if levels[-1] == 0:
+        return None
+    low, high = np.searchsorted(levels, levels[-1] * np.array((0.005, 0.995)))
+    return float(high - low)
+
+
+def _empty_green(picture: Picture) -> Raster:
+    """Y = U = V = 0 is (0, 135, 0) by BT.601 and (0, 77, 0) by BT.709."""
+    found: Raster = cv2.inRange(picture.quarter, (0, 61, 0), (27, 169, 27)) > 0
+    return found
+
+
+def _share(found: Raster, picture: Picture) -> float | None:
+    if picture.visible is None:
+        return float(found.mean())
+    return float(found[picture.visible].mean()) if picture.visible.any() else None

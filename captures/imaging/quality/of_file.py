@@ -12,3 +12,15 @@ def is_broken(picture: Picture, past: Past | None) -> float | None:
     if picture.file is None:
         return None
     return 1.0 if picture.file.error else 0.0
+
+
+def density(picture: Picture, past: Past | None) -> float | None:
+    """Bytes for each pixel."""
+    del past
+    return None if picture.file is None else picture.file.bytes / (picture.width * picture.height)
+
+
+def size(picture: Picture, past: Past | None) -> float | None:
+    """Millions of bytes."""
+    del past
+    return None if picture.file is None else picture.file.bytes / 1e6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from dataclasses import dataclass, field, replace
@@ -12,18 +11,23 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from captures.imaging.pictures import Pixels
 from captures.imaging.quality.contract import Evaluation, Sort
-from captures.imaging.quality.picture import Picture
+from captures.imaging.quality.picture import Picture, extremes_of, median_of
 
 _MAGIC = b"TLP1"
-VIEW_PX = 7680  # five views of it stay below 40 KB even where nothing compresses
-_ADOPTED_AFTER_S = (
-    2 * 86_400
-)  # a new view that stays is the view: nobody leaves a camera turned away by mistake
+VIEW_PX = 5400  # four grey views and one in colour stay below 40 KB even where nothing compresses
+BLOCK_PX = 16
+_SHOWS_SOMETHING = 8  # levels within a block; a black night and a blown sky are alike every time
+_ALIKE_BLOCKS = 0.9  # of those that show something: a running clock over a frozen picture changes fewer
+_FEWEST_BLOCKS = 12
+_WEIGHTS = np.random.default_rng(1).integers(1, 65_000, BLOCK_PX * BLOCK_PX, np.uint32)
+# A new view that stays is the view: whoever has turned the camera away by mistake has been told for two days.
+_ADOPTED_AFTER_S = 2 * 86_400
 _ADOPTED_COUNT = 20
-_FOLLOWING = 0.2  # of each new good picture in a reference's figures: it follows the season, not the hour
+_FOLLOWING = 0.1  # of each good picture in its reference: that follows days and seasons, not a passing car
 
 
 class Light(StrEnum):
@@ -37,43 +41,40 @@ class Light(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How the scene looks by one light. `view` (h, w) grey, at most VIEW_PX pixels; the figures are detectors' own."""
+    """How the scene looks by one light. `view` (h, w) grey, at most VIEW_PX pixels; `sharpness` by sharpness_of."""
 
     view: Pixels
     sharpness: float
-    detail: float
-    seen: int
-    away: int = 0
-    away_since: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Of one camera. `previous` is the last good picture's view, `repeats` how often in a row the last picture came.
+    """Of one camera. An empty past knows nothing, and what has to be compared with it is not read then.
 
-    Times are seconds since 1970. An empty past knows nothing, and detectors that need one do not answer then.
+    `previous` (h, w, 3) BGR is the last good picture's view, `seams` its rows that jump (seams_of). `blocks` is what
+    the last picture of all showed (blocks_of), which had come again `repeats` times in a row from `since` to `last`.
+    `away` pictures in a row, from `away_since`, did not show the scene. Times are seconds since 1970.
     """
 
     previous: Pixels | None = None
-    fingerprint: str = ""
+    blocks: bytes = b""
     repeats: int = 0
     since: float = 0
     last: float = 0
+    seams: bytes = b""
+    away: int = 0
+    away_since: float = 0
     references: dict[Light, Reference] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Less than 40 KB."""
         views = [self.previous, *(each.view for each in self.references.values())]
         head: dict[str, Any] = {
-            "fingerprint": self.fingerprint,
-            "repeats": self.repeats,
-            "since": self.since,
-            "last": self.last,
+            "figures": [self.repeats, self.since, self.last, self.away, self.away_since],
+            "blocks": self.blocks.hex(),
+            "seams": self.seams.hex(),
             "shapes": [None if view is None else list(view.shape) for view in views],
-            "references": [
-                [light, each.sharpness, each.detail, each.seen, each.away, each.away_since]
-                for light, each in self.references.items()
-            ],
+            "references": [[light, each.sharpness] for light, each in self.references.items()],
         }
         text = json.dumps(head, separators=(",", ":")).encode()
         body = b"".join(view.tobytes() for view in views if view is not None)
@@ -100,20 +101,24 @@ class Past:
             if shape is None:
                 views.append(None)
                 continue
-            height, width = shape
-            views.append(body[at : at + height * width].reshape(height, width))
-            at += height * width
+            count = int(np.prod(shape))
+            views.append(body[at : at + count].reshape(shape))
+            at += count
         references = {}
-        for view, (light, *figures) in zip(views[1:], head["references"], strict=True):
-            if view is None:
+        for view, (light, sharpness) in zip(views[1:], head["references"], strict=True):
+            if view is None or view.ndim != 2:
                 raise ValueError("a reference without its view")
-            references[Light(light)] = Reference(view, *figures)
+            references[Light(light)] = Reference(view, float(sharpness))
+        repeats, since, last, away, away_since = head["figures"]
         return cls(
             previous=views[0],
-            fingerprint=str(head["fingerprint"]),
-            repeats=int(head["repeats"]),
-            since=float(head["since"]),
-            last=float(head["last"]),
+            blocks=bytes.fromhex(head["blocks"]),
+            repeats=int(repeats),
+            since=float(since),
+            last=float(last),
+            seams=bytes.fromhex(head["seams"]),
+            away=int(away),
+            away_since=float(away_since),
             references=references,
         )
 
@@ -127,37 +132,111 @@ class Past:
     def followed(self, picture: Picture, evaluation: Evaluation, at: datetime) -> Past:
         """The past after this picture, taken `at`. Only what is whole and sees its scene changes the references."""
         now = at.timestamp()
-        fingerprint = fingerprint_of(picture)
-        is_again = fingerprint == self.fingerprint
+        blocks = blocks_of(picture)
+        is_again = bool(self.blocks) and are_alike(blocks, self.blocks)
         past = replace(
             self,
-            fingerprint=fingerprint,
+            blocks=blocks,
             repeats=self.repeats + 1 if is_again else 0,
             since=self.since if is_again else now,
             last=now,
         )
         if evaluation.sort is Sort.DAMAGE:
             return past
-        return replace(past, previous=view_of(picture))
+        if evaluation.sort is Sort.CONDITION and "frozen" not in evaluation.findings:
+            return past._turned_away(picture, now)
+        return past._in_view(picture)
+
+    def _in_view(self, picture: Picture) -> Past:
+        view, light = view_of(picture), light_of(picture)
+        known = self.reference_for(picture)
+        sharpness = sharpness_of(picture)
+        if known is not None:
+            blended = cv2.addWeighted(known.view, 1 - _FOLLOWING, view, _FOLLOWING, 0)
+            sharpness = (1 - _FOLLOWING) * known.sharpness + _FOLLOWING * sharpness
+            view = np.asarray(blended, np.uint8)
+        return replace(
+            self,
+            previous=colour_view_of(picture),
+            seams=seams_of(picture).tobytes(),
+            away=0,
+            away_since=0,
+            references={**self.references, light: Reference(view, sharpness)},
+        )
+
+    def _turned_away(self, picture: Picture, now: float) -> Past:
+        since = self.away_since or now
+        if self.away + 1 >= _ADOPTED_COUNT and now - since >= _ADOPTED_AFTER_S:
+            return replace(self, references={})._in_view(picture)
+        return replace(self, away=self.away + 1, away_since=since)
 
 
 def view_of(picture: Picture) -> Pixels:
     """(h, w) grey of at most VIEW_PX pixels, never larger than the picture."""
-    height, width = picture.grey.shape
+    return _small(picture.grey)
+
+
+def colour_view_of(picture: Picture) -> Pixels:
+    """(h, w, 3) BGR of the same size."""
+    return _small(picture.quarter)
+
+
+def _small(pixels: Pixels) -> Pixels:
+    height, width = pixels.shape[:2]
     ratio = min(1.0, (VIEW_PX / (height * width)) ** 0.5)
     size = (max(1, int(width * ratio)), max(1, int(height * ratio)))
-    return np.asarray(cv2.resize(picture.grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def light_of(picture: Picture) -> Light:
-    level = float(np.median(picture.grey))
-    spread = picture.quarter.max(axis=2).astype(np.int16) - picture.quarter.min(axis=2)
-    if float(spread.mean()) < 4 and level >= 20:
+    level = median_of(picture.grey)
+    low, high = extremes_of(picture.quarter)
+    if level >= 20 and float(cv2.mean(cv2.subtract(high, low))[0]) < 4:
         return Light.GREY
     if level < 40:
         return Light.NIGHT
     return Light.DUSK if level < 90 else Light.DAY
 
 
-def fingerprint_of(picture: Picture) -> str:
-    return hashlib.blake2b(picture.quarter.tobytes(), digest_size=16).hexdigest()
+def sharpness_of(picture: Picture) -> float:
+    """Fine differences against coarse ones: fog and dusk take from both, a lens out of focus from the fine ones."""
+    grey = picture.grey
+    fine = float(cv2.absdiff(grey, cv2.blur(grey, (3, 3))).mean())
+    coarse = float(cv2.absdiff(grey, cv2.blur(grey, (15, 15))).mean())
+    return fine / max(coarse, 0.5)
+
+
+def blocks_of(picture: Picture) -> bytes:
+    """A 16-bit number for each block of 16 x 16 pixels of the quarter that shows something, 0 for the others."""
+    rows, columns = (side // BLOCK_PX for side in picture.grey.shape)
+    if rows * columns == 0:
+        return b""
+    whole = picture.grey[: rows * BLOCK_PX, : columns * BLOCK_PX]
+    blocks = whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2).reshape(rows * columns, -1)
+    numbers = blocks.astype(np.uint32) @ _WEIGHTS % 65_521 + 1
+    numbers[blocks.max(axis=1) - blocks.min(axis=1) < _SHOWS_SOMETHING] = 0
+    return bytes(numbers.astype(np.uint16).tobytes())
+
+
+def are_alike(first: bytes, second: bytes) -> bool:
+    """The same picture, a running clock in it left out; never where there is too little to see."""
+    now, before = np.frombuffer(first, np.uint16), np.frombuffer(second, np.uint16)
+    if now.shape != before.shape:
+        return False
+    telling = (now > 0) | (before > 0)
+    if int(telling.sum()) < _FEWEST_BLOCKS:
+        return False
+    return bool((now == before)[telling].mean() >= _ALIKE_BLOCKS)
+
+
+def seams_of(picture: Picture) -> npt.NDArray[np.uint8]:
+    """For each row of the quarter, in 1/255 of its width: how much of it jumps as no row near."""
+    blue, green, red = cv2.split(cv2.absdiff(picture.quarter[1:], picture.quarter[:-1]))
+    jumps = cv2.max(blue, cv2.max(green, red))
+    usual = cv2.blur(jumps, (1, 9))
+    share = np.zeros(len(picture.quarter), np.float32)
+    limit = cv2.addWeighted(usual, 3, usual, 0, 4)
+    share[1:] = (
+        cv2.reduce(cv2.compare(jumps, limit, cv2.CMP_GT), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0] / 255
+    )
+    return (share * 255).astype(np.uint8)

@@ -89,13 +89,17 @@ def _penalty(detector: Detector, excess: float) -> float:
 
 
 def _points(pairs: Iterable[tuple[Detector, Reading]]) -> int:
-    damage = others = 0.0
+    damage: list[float] = []
+    others = 0.0
     for detector, reading in pairs:
         if detector.sort is Sort.DAMAGE:
-            damage += reading.penalty
+            damage.append(reading.penalty)
         else:
             others += reading.penalty
-    return max(0, round(100 - damage - min(others, MOST_FOR_TRUE_PICTURES)))
+    # One damage is often seen by several: the gravest counts, the others a tenth.
+    worst = max(damage, default=0.0)
+    lost = worst + 0.1 * (sum(damage) - worst) + min(others, MOST_FOR_TRUE_PICTURES)
+    return max(0, round(100 - lost))
 
 
 def _combined(fast: int, heavy: int | None) -> int:

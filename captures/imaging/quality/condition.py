@@ -1,0 +1,141 @@
+"""The camera does not see what it should: covered, out of focus, turned away, or it shows the same picture again.
+
+All of it is told by comparing with what the camera saw before, by the same light where that matters. What is drawn is
+compared, not how bright it is: fog takes contrast away and leaves the drawing, a hand takes the drawing.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from captures.imaging.pictures import Pixels
+from captures.imaging.quality.past import Past, Reference, are_alike, blocks_of, sharpness_of, view_of
+from captures.imaging.quality.picture import Picture, median_of
+
+Floats = npt.NDArray[np.float32]
+
+# A snapshot page that is asked each second may show the same picture for some seconds; longer, and it stands still.
+_STANDSTILL_S = 4.0
+_TEXTURE = 3.0  # levels of local deviation above which something is drawn
+_RELATED = 0.4  # local correlation above which it is the same drawing
+_WINDOW = (11, 11)  # of the view of about 98 x 55 pixels
+TOO_DARK = 20  # median level: night or a bag, nobody can tell
+
+
+def frozen(picture: Picture, past: Past | None) -> float | None:
+    """How often in a row the very same picture came again. 0 where it is another one."""
+    if past is None or not past.blocks:
+        return None
+    if not are_alike(blocks_of(picture), past.blocks):
+        return 0.0
+    return float(past.repeats + 1) if past.last - past.since >= _STANDSTILL_S else 1.0
+
+
+def covered(picture: Picture, past: Past | None) -> float | None:
+    """Share of what was drawn before that has gone, with nothing in its place: a hand, a bag, a shutter.
+
+    What only brightens is fog, or snow on the lens: that is "little contrast". In the dark nobody can tell.
+    """
+    compared = _compared(picture, past)
+    if compared is None:
+        return None
+    level = median_of(picture.grey)
+    if level < TOO_DARK or past is None or level > median_of(_befores(picture, past)[0]):
+        return 0.0
+    return min(
+        float((~related & (strength < 0.5 * was))[was > _TEXTURE].mean())
+        for related, strength, was in compared
+    )
+
+
+def defocused(picture: Picture, past: Past | None) -> float | None:
+    """Sharpness against that of the same scene by the same light; 1 is as ever, 0.5 half as sharp."""
+    reference = None if past is None else past.reference_for(picture)
+    if reference is None or reference.sharpness <= 0:
+        return None
+    return sharpness_of(picture) / reference.sharpness
+
+
+def moved(picture: Picture, past: Past | None) -> float | None:
+    """How far the scene has moved, as a share of the width; 1 where it is another scene altogether."""
+    compared = _compared(picture, past)
+    if compared is None or past is None:
+        return None
+    lost = [
+        (float((~related)[was > _TEXTURE].mean()), float((strength > 0.5 * was)[was > _TEXTURE].mean()))
+        for related, strength, was in compared
+    ]
+    if min(share for share, _ in lost) < 0.5:
+        return 0.0
+    view = view_of(picture)
+    found = [_shift(view, each) for each in _befores(picture, past)]
+    nearest = min(found)
+    if nearest < 1:
+        return nearest
+    return 1.0 if all(share > 0.85 and drawn > 0.5 for share, drawn in lost) else 0.0
+
+
+def _befores(picture: Picture, past: Past) -> list[Pixels]:
+    """Views to compare with: the last good picture, and the same scene by the same light."""
+    views = (
+        []
+        if past.previous is None
+        else [np.asarray(cv2.cvtColor(past.previous, cv2.COLOR_BGR2GRAY), np.uint8)]
+    )
+    reference: Reference | None = past.reference_for(picture)
+    if reference is not None:
+        views.append(reference.view)
+    shape = view_of(picture).shape
+    return [view for view in views if view.shape == shape]
+
+
+def _compared(
+    picture: Picture, past: Past | None
+) -> list[tuple[npt.NDArray[np.bool_], Floats, Floats]] | None:
+    """For each view of before that shows something: what is related, how strongly it is drawn now, and was."""
+    if past is None:
+        return None
+    now = _drawn(view_of(picture))
+    strength = _deviation(now)
+    found = []
+    for before in map(_drawn, _befores(picture, past)):
+        was = _deviation(before)
+        if float((was > _TEXTURE).mean()) < 0.05:
+            continue
+        correlation = cv2.blur(now * before, _WINDOW) / np.maximum(strength * was, 1e-3)
+        found.append((correlation > _RELATED, strength, was))
+    return found or None
+
+
+def _shift(now: Pixels, before: Pixels) -> float:
+    """By phase correlation (Kuglin & Hines 1975), believed where the scenes then agree; 1 where they do not."""
+    height, width = now.shape
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F) if min(now.shape) > 1 else None
+    drawn, was = _drawn(now), _drawn(before)
+    (right, down), _ = cv2.phaseCorrelate(was, drawn, window)
+    across, along = round(right), round(down)
+    if abs(across) > width // 2 or abs(along) > height // 2:
+        return 1.0
+    here = drawn[max(0, along) : height + min(0, along), max(0, across) : width + min(0, across)]
+    there = was[max(0, -along) : height + min(0, -along), max(0, -across) : width + min(0, -across)]
+    here_strength, there_strength = _deviation(here), _deviation(there)
+    correlation = cv2.blur(here * there, _WINDOW) / np.maximum(here_strength * there_strength, 1e-3)
+    drawn_there = there_strength > _TEXTURE
+    if not drawn_there.any() or float((correlation > _RELATED)[drawn_there].mean()) < 0.5:
+        return 1.0
+    return float(math.hypot(right, down) / width)
+
+
+def _drawn(view: Pixels) -> Floats:
+    levels = view.astype(np.float32)
+    drawn: Floats = levels - cv2.blur(levels, (9, 9))
+    return drawn
+
+
+def _deviation(drawn: Floats) -> Floats:
+    deviation: Floats = np.sqrt(np.maximum(cv2.blur(drawn * drawn, _WINDOW), 0))
+    return deviation
