@@ -24,13 +24,13 @@ def of_camera(camera: Camera) -> Effective:
     return resolve(said_globally(), camera.said)
 
 
-def secret(name: str) -> str:
-    """The setting `name` that is kept sealed, opened; empty where it is not set. For whoever sends it, and nobody else.
+def secret(settings: Settings, name: str) -> str:
+    """The setting `name`, which is kept sealed, opened; empty where it is not set. For whoever sends it, nobody else.
 
     Raises SealBroken where none of the keys opens it.
     """
     try:
-        return sealing.unseal(str(said_globally().get(name, "")))
+        return sealing.unseal(getattr(settings, name))
     except SealBroken as error:
         label = options(Settings)[name].label
         raise SealBroken(

@@ -17,7 +17,7 @@ from django.conf import settings as site
 from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet
 
-from cameras import effective, places, sealing
+from cameras import effective, places
 from cameras.exceptions import SealBroken
 from cameras.models import Camera, Weather
 from cameras.places import Spot
@@ -85,9 +85,9 @@ def account(settings: Settings) -> Account:
     if not provider.needs_key:
         return Account(provider, "")
     try:
-        return Account(provider, sealing.unseal(settings.openweather_key))
-    except SealBroken:
-        return Account(provider, "", "The key was sealed with another key of this system; enter it again.")
+        return Account(provider, effective.secret(settings, "openweather_key"))
+    except SealBroken as error:
+        return Account(provider, "", str(error))
 
 
 def wanted() -> dict[str, Spot]:

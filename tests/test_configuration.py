@@ -101,7 +101,7 @@ def test_out_and_in_again_is_the_same(system, caplog):
     north, south = Camera.objects.order_by("name")
     assert sealing.unseal(north.sealed_password) == PASSWORD
     assert south.address.endswith(f"&pwd={IN_QUERY}")
-    assert effective.secret("openweather_key") == KEY
+    assert effective.secret(effective.globally(), "openweather_key") == KEY
     assert {row.state for row in Timelapse.objects.all()} == {"created"}
     assert Timelapse.objects.filter(name="Twice").count() == 2
     assert set(verdicts(bring(document, passphrase=PASSPHRASE)).values()) == {"unchanged"}
@@ -121,7 +121,7 @@ def test_without_a_passphrase_there_are_no_secrets_and_those_that_are_here_stay(
     assert set(verdicts(same).values()) == {"unchanged"}
     assert [item.changed for item in changed.items if item.verdict == "changed"] == [("username",)]
     assert Camera.objects.get(name="South").address.endswith(f"&pwd={IN_QUERY}")
-    assert effective.secret("openweather_key") == KEY
+    assert effective.secret(effective.globally(), "openweather_key") == KEY
     # Elsewhere the address is not known, and is not made up.
     Camera.objects.filter(name="South").update(name="West")
     refused = next(item for item in bring(document, is_trial=True).items if item.name == "South")

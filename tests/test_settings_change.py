@@ -125,7 +125,7 @@ def test_a_secret_is_sealed_and_told_to_nobody(db, caplog):
 
     for value in (KEY, KEY, "another", ""):
         change(Level.GLOBAL, global_row(), {"openweather_key": value}, by="ada", now=NOON)
-        assert effective.secret("openweather_key") == value
+        assert effective.secret(effective.globally(), "openweather_key") == value
         assert KEY not in json.dumps(global_row().said)
         assert KEY not in repr(effective.globally())
 
@@ -202,4 +202,4 @@ def test_a_secret_follows_the_newest_key(db, settings):
     call_command("rotate_sealing_key")
     settings.SEALING_KEYS = [newest]
 
-    assert effective.secret("openweather_key") == KEY
+    assert effective.secret(effective.globally(), "openweather_key") == KEY

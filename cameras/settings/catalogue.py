@@ -18,8 +18,32 @@ THUMBNAILS = "Thumbnails"
 WEATHER = "Weather and place"
 GROUPS = (PICTURES, QUALITY, DEGRADED, HEALTH, THUMBNAILS, WEATHER)
 
-# The detectors whose word can be left out; captures.imaging.quality has the table, a test compares.
-DETECTORS: tuple[tuple[str, str], ...] = ()
+# The detectors whose word can be left out; captures.imaging.quality has their table, and a test compares the two.
+DETECTORS: tuple[tuple[str, str], ...] = (
+    ("file", "File"),
+    ("uniform", "One colour"),
+    ("missing", "Missing part"),
+    ("green", "Green"),
+    ("green_cast", "Green cast"),
+    ("ghosting", "Ghosting"),
+    ("smear", "Smear"),
+    ("step", "Step"),
+    ("torn", "Torn"),
+    ("frozen", "Frozen"),
+    ("covered", "Covered"),
+    ("defocused", "Out of focus"),
+    ("moved", "Moved"),
+    ("dark", "Dark"),
+    ("bright", "Blown out"),
+    ("contrast", "Contrast"),
+    ("tiny", "Tiny file"),
+    ("huge", "Huge file"),
+    ("blur", "Blur"),
+    ("edges", "Edges"),
+    ("noise", "Noise"),
+    ("entropy", "Entropy"),
+    ("blocks", "Flat blocks"),
+)
 
 
 @dataclass(frozen=True, slots=True)
