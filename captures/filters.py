@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django_filters.rest_framework import FilterSet
 
 from cameras.models import Camera
-from captures.models import Capture, Timelapse
+from captures.models import Capture, JudgedPicture, Timelapse
 from media_jobs.filters import EARLIEST, LATEST, MomentFilter
 
 
@@ -32,7 +32,7 @@ class TimelapseFilter(FilterSet):
 
 class CaptureFilter(FilterSet):
     timelapse = django_filters.ModelChoiceFilter(queryset=Timelapse.objects.all())
-    camera = django_filters.ModelChoiceFilter(field_name="timelapse__camera", queryset=Camera.objects.all())
+    camera = django_filters.ModelChoiceFilter(method="filter_camera", queryset=Camera.objects.all())
     state = django_filters.MultipleChoiceFilter(choices=Capture.State.choices)
     reason = django_filters.CharFilter(max_length=60)
     is_flagged = django_filters.BooleanFilter(label="With a flag, which clean films leave out.")
@@ -54,6 +54,10 @@ class CaptureFilter(FilterSet):
     class Meta:
         model = Capture
         fields: list[str] = []
+
+    def filter_camera(self, rows: QuerySet[Capture], _name: str, camera: Camera) -> QuerySet[Capture]:
+        # By its timelapses, which are few: through a join the whole ledger would be read.
+        return rows.filter(timelapse__in=list(camera.timelapses.values_list("pk", flat=True)))
 
     def filter_day(self, rows: QuerySet[Capture], _name: str, day: date) -> QuerySet[Capture]:
         timelapse = self.form.cleaned_data["timelapse"] or self.timelapse_of_path()
@@ -79,6 +83,23 @@ class CaptureFilter(FilterSet):
             form.add_error("day", ValidationError(f"Must lie between {EARLIEST:%Y} and {LATEST:%Y}."))
         elif form.cleaned_data["timelapse"] is None and self.timelapse_of_path() is None:
             form.add_error("day", ValidationError("Days are local: name the timelapse, too."))
+
+
+class EvaluationFilter(FilterSet):
+    camera = django_filters.ModelChoiceFilter(queryset=Camera.objects.all())
+    timelapse = django_filters.ModelChoiceFilter(
+        field_name="capture__timelapse", queryset=Timelapse.objects.all()
+    )
+    capture = django_filters.NumberFilter(min_value=1, max_value=2**62)
+    is_bad = django_filters.BooleanFilter(label="Below the threshold of its time.")
+    verdict = django_filters.CharFilter(max_length=20, label="good, or the gravest finding.")
+    action = django_filters.MultipleChoiceFilter(choices=JudgedPicture.Action.choices)
+    since = MomentFilter(field_name="at", lookup_expr="gte", label="Inclusive.")
+    until = MomentFilter(field_name="at", lookup_expr="lt", label="Exclusive.")
+
+    class Meta:
+        model = JudgedPicture
+        fields: list[str] = []
 
 
 def local_day(timelapse: Timelapse, day: date) -> tuple[datetime, datetime]:

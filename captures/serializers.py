@@ -60,6 +60,11 @@ class CaptureSerializer(serializers.ModelSerializer[Capture]):
             "height",
             "codec",
             "checksum",
+            "score",
+            "verdict",
+            "is_flagged",
+            "flagged_by",
+            "quarantine_until",
             "pictures",
         ]
         read_only_fields = fields
@@ -69,11 +74,11 @@ class CaptureSerializer(serializers.ModelSerializer[Capture]):
         if capture.state != Capture.State.STORED:
             return None
         request = self.context.get("request")
+        addresses = {size: pictures.address(capture, size) for size in pictures.INSTEAD}
         return {
             size: request.build_absolute_uri(path) if request else path for size, path in addresses.items()
         }
 
-        addresses = {size: pictures.address(capture, size) for size in pictures.INSTEAD}
 
 class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
     """One campaign of one camera. Its state is moved by start, pause, resume, complete and archive."""
@@ -129,6 +134,8 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
             "next_slot_at",
             "schedule_error",
             "image_count",
+            "flagged_count",
+            "discarded_count",
             "camera_image_count",
             "latest_capture",
         ]
@@ -139,6 +146,8 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
             "next_slot_at",
             "schedule_error",
             "image_count",
+            "flagged_count",
+            "discarded_count",
         ]
         extra_kwargs = {
             "start_at": {"validators": [in_reach]},
@@ -230,6 +239,11 @@ class StartSerializer(serializers.Serializer[Any]):
     )
 
 
+class FlagSerializer(serializers.Serializer[Any]):
+    is_flagged = serializers.BooleanField(help_text="Clean films leave out pictures with a flag.")
+    reason = serializers.CharField(max_length=200, default="", allow_blank=True, help_text="For the audit.")
+
+
 class CancelledSerializer(serializers.Serializer[Any]):
     cancelled = serializers.IntegerField(help_text="How many captures and jobs.")
 
@@ -266,12 +280,13 @@ class CoverageSerializer(serializers.Serializer[Any]):
     end = serializers.DateTimeField()
     owed_total = serializers.IntegerField()
     stored = serializers.IntegerField()
+    discarded = serializers.IntegerField()
     failed = serializers.IntegerField()
     missed = serializers.IntegerField()
     skipped = serializers.IntegerField()
     pending = serializers.IntegerField()
     ratio = serializers.FloatField(
-        help_text="Stored of what was wanted by now (stored, failed, missed), from 0 to 1; 1 where nothing was."
+        help_text="Stored of what was wanted by now (all but skipped and pending), from 0 to 1; 1 where nothing was."
     )
     reasons = serializers.SerializerMethodField(help_text="Why pictures are missing, the commonest first.")
 

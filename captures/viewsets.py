@@ -18,7 +18,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet, ModelViewSet, ReadOnlyModelViewSet
 
 from cameras.models import Camera
-from captures import backfill, campaign, coverage, orders
+from captures import backfill, campaign, coverage, flags, orders, quarantine
 from captures.exceptions import NotRunning
 from captures.filters import CaptureFilter, TimelapseFilter, local_day
 from captures.models import Capture, Schedule, Timelapse
@@ -26,6 +26,7 @@ from captures.serializers import (
     CancelledSerializer,
     CaptureSerializer,
     CoverageSerializer,
+    FlagSerializer,
     ScheduleSerializer,
     SpanSerializer,
     StartSerializer,
@@ -176,8 +177,8 @@ class CaptureViewSet(ReadOnlyModelViewSet[Capture]):
     filterset_class = CaptureFilter
     ordering_fields = ["slot", "taken_at", "lateness_ms"]
     lookup_value_regex = "[0-9]+"
-    deeds = {"thumbnail": roles.OPERATE}
-    conflicts = {"thumbnail"}
+    deeds = dict.fromkeys(("thumbnail", "flag", "restore"), roles.OPERATE)
+    conflicts = {"thumbnail", "flag", "restore"}
 
     @extend_schema(request=None, responses={200: JobSerializer, 202: JobSerializer})
     @action(detail=True, methods=["post"])
@@ -188,6 +189,22 @@ class CaptureViewSet(ReadOnlyModelViewSet[Capture]):
             raise Conflict("There is no picture of this slot.", "no_picture")
         job, is_new = backfill.request_thumbnail(capture, by=request.user.get_username())
         return job_response(job, request, is_new=is_new)
+
+    @extend_schema(request=FlagSerializer, responses={200: CaptureSerializer})
+    @action(detail=True, methods=["post"], url_name="set-flag")
+    def flag(self, request: Request, pk: str) -> Response:
+        """Sets or clears the flag of a stored picture; films whose recipe leaves flagged ones out follow."""
+        wish = FlagSerializer(data=request.data)
+        wish.is_valid(raise_exception=True)
+        flags.set_flag(self.get_object(), by=request.user.get_username(), **wish.validated_data)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(request=None, responses={200: CaptureSerializer})
+    @action(detail=True, methods=["post"], url_name="take-back")
+    def restore(self, request: Request, pk: str) -> Response:
+        """Takes a discarded picture back from the quarantine; it is then stored, without a flag."""
+        quarantine.restore(self.get_object(), by=request.user.get_username())
+        return Response(self.get_serializer(self.get_object()).data)
 
 
 class CameraPicturesViewSet(GenericViewSet[Any]):

@@ -13,7 +13,15 @@ from cameras.weather_api import WeatherViewSet
 from captures.geometry_api import CameraGeometryViewSet
 from captures.lookback import TimelapseDaysViewSet
 from captures.preview import TimelapsePreviewViewSet
+from captures.quality_api import (
+    BoundedForm,
+    CameraQualityViewSet,
+    EvaluationViewSet,
+    QualityViewSet,
+    TrialThrottle,
+)
 from captures.settings_api import TimelapseSettingsViewSet
+from captures.uptime_api import CameraUptimeViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.audit_api import DecisionViewSet
 from media_jobs.viewsets import EventsView, JobViewSet
@@ -29,6 +37,7 @@ router.register("timelapses", TimelapseViewSet, basename="timelapse")
 router.register("timelapses", TimelapsePreviewViewSet, basename="timelapse-outlook")
 router.register("timelapses", TimelapseDaysViewSet, basename="timelapse-days")
 router.register("captures", CaptureViewSet, basename="capture")
+router.register("evaluations", EvaluationViewSet, basename="evaluation")
 router.register("recipes", RecipeViewSet, basename="recipe")
 router.register("videos", VideoViewSet, basename="video")
 router.register("jobs", JobViewSet, basename="job")
@@ -51,6 +60,29 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "cameras/<int:pk>/pictures/latest/",
         CameraPicturesViewSet.as_view({"get": "latest_picture"}),
         name="camera-latest-picture",
+    ),
+    path(
+        "cameras/<int:pk>/uptime/",
+        CameraUptimeViewSet.as_view({"get": "retrieve"}),
+        name="camera-uptime",
+    ),
+    path(
+        "cameras/<int:pk>/quality/",
+        CameraQualityViewSet.as_view({"get": "report"}),
+        name="api-camera-quality",
+    ),
+    path(
+        "cameras/<int:pk>/leave-degraded/",
+        CameraQualityViewSet.as_view({"post": "leave_degraded"}),
+        name="api-camera-leave-degraded",
+    ),
+    path("quality/", QualityViewSet.as_view({"get": "fleet"}), name="api-quality"),
+    path(
+        "quality/test/",
+        QualityViewSet.as_view(
+            {"post": "test"}, parser_classes=[BoundedForm], throttle_classes=[TrialThrottle]
+        ),
+        name="api-quality-test",
     ),
     path(
         "cameras/<int:pk>/geometry/",
