@@ -5,9 +5,11 @@ import os
 import re
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -454,3 +456,56 @@ def test_theme_is_remembered_and_does_not_flash(visit):
         page.wait_for_selector("body")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 17, 16)"
+
+
+def test_mask_is_drawn_tried_and_hides_from_the_next_picture_on(visit, stack):
+    timelapse = stack.add_timelapse("http", stack.http_address, name="Masked", seconds=120, follows=False)
+    with visit() as person:
+        page = person.page
+        person.log_in()
+        page.goto(f"{stack.url}/timelapses/{timelapse}/")
+        person.picture()
+        page.goto(stack.url + page.locator(".crumb").get_attribute("href"))
+        page.get_by_role("link", name="Geometry").click()
+        page.get_by_role("button", name="Take a test shot").click()
+        page.wait_for_function("() => document.querySelector('[data-shot=ok] img')?.naturalWidth > 0")
+
+        lines, stage = page.locator("[name=mask]"), page.locator("#stage")
+        page.get_by_role("button", name="Add a mask").click()
+        expect(lines).to_have_value("40 40, 60 40, 60 60, 40 60")
+        corner = stage.locator("[data-grab=point-0-0] .knob").bounding_box()
+        box = stage.bounding_box()
+        page.mouse.move(corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] - 50, box["y"] - 50, steps=3)  # beyond the picture: its corner
+        page.mouse.up()
+        expect(lines).to_have_value("0 0, 60 40, 60 60, 40 60")
+        stage.get_by_role("button", name="Mask 1, corner 2").focus()
+        page.keyboard.press("Shift+ArrowUp")
+        page.keyboard.press("ArrowRight")
+        expect(lines).to_have_value("0 0, 60.5 35, 60 60, 40 60")
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Undo").click()
+        expect(lines).to_have_value("0 0, 60 40, 60 60, 40 60")
+        page.get_by_text("90° right").click()
+        expect(page.locator("#result-size")).to_have_text(re.compile(r": \d+ × \d+"))
+
+        page.get_by_role("button", name="Take a test shot").click()
+        after = page.locator("[data-shot=ok] figcaption", has_text="After")
+        expect(after).to_have_text("After · 720 × 1280")
+        person.keep("geometry")
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.locator("#toasts")).to_contain_text("It counts from the next picture on.")
+
+        page.goto(f"{stack.url}/timelapses/{timelapse}/")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('#frame-newest img:not(.mat)')]"
+            ".some(picture => picture.naturalHeight > picture.naturalWidth)"
+        )
+        shown = page.locator("#frame-newest").get_attribute("data-shows")
+        picture = page.request.get(f"{stack.url}/media/captures/{shown}/full.jpg").body()
+        pixels = Image.open(BytesIO(picture)).convert("L")
+        # Turned right, the middle of the picture is still its middle, and the mask's corner is above at the right.
+        assert pixels.getpixel((pixels.width // 2, pixels.height // 2)) < 8
+        assert pixels.getpixel((pixels.width - 3, 2)) < 8
+        assert pixels.getextrema()[1] > 60

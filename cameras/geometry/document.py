@@ -123,9 +123,9 @@ class _Reader:
     def _point(self, path: str, value: Any) -> tuple[float, float]:
         if not isinstance(value, list | tuple) or len(value) != 2:
             self._refuse(path, "A point is a pair of numbers: x and y.")
-            return 0, 0
+            return 0.0, 0.0
         x, y = (self._share(path, coordinate) for coordinate in value)
-        return x or 0, y or 0
+        return (0.0, 0.0) if x is None or y is None else (x, y)
 
     def _span(self, values: dict[str, Any], start: str, length: str, where: str) -> tuple[float, float]:
         first, share = (self._share(f"crop.{name}", values.get(name)) for name in (start, length))
