@@ -120,9 +120,9 @@ def advice_for(code: str) -> str:
     return _ADVICE.get(code, "")
 
 
-def is_of_camera(code: str) -> bool:
-    """Whether the reason is that the camera did not give its picture, and not one of ours."""
-    return code in _ADVICE
+def words_for(code: str) -> str:
+    """A camera's error in a sentence, by its code; empty where nobody knows."""
+    return _WORDS.get(code, "")
 
 
 def _become(camera_id: int, state: Health, now: datetime, *, code: str = "", message: str = "") -> bool:
@@ -137,6 +137,12 @@ def _all_errors(error: type[SourceError]) -> list[type[SourceError]]:
     return [error, *(found for child in error.__subclasses__() for found in _all_errors(child))]
 
 
-_ADVICE = {error.code: error.advice for error in _all_errors(SourceError)} | {
+_ERRORS = _all_errors(SourceError)
+_ADVICE = {error.code: error.advice for error in _ERRORS} | {
     PASSWORD_UNREADABLE: "Enter the camera's password again."
 }
+_WORDS = {error.code: (error.__doc__ or "").strip() for error in _ERRORS} | {
+    PASSWORD_UNREADABLE: "The camera's password was sealed with another key."
+}
+# Why a camera did not give its picture; every other reason is one of ours.
+REASONS = frozenset(_ADVICE)

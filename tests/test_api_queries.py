@@ -34,6 +34,7 @@ LISTS = [
     "work",
     "work/is-scheduled/?topic=timelapse.{timelapse}",
     "cameras/{camera}/pictures/latest",
+    "cameras/{camera}/uptime/?from_day=2026-05-01&until_day=2026-05-09",
     "captures/?state=stored&timelapse={timelapse}",
     "evaluations",
     "quality",

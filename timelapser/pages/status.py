@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from cameras import health
 from cameras.models import Camera
-from cameras.sources.errors import SourceError
 from captures import versions
 from captures.dispatch import SILENT_AFTER
 from captures.exceptions import PlanRefused
@@ -168,11 +168,4 @@ def _meaning_of(queue: str) -> str:
 
 def words_for(reason: str) -> str:
     """A reason of the ledger in plain words; cameras' errors come with their own."""
-    return REASONS.get(reason) or _WORDS.get(reason) or reason.replace("_", " ").capitalize() + "."
-
-
-def _all_errors(error: type[SourceError]) -> list[type[SourceError]]:
-    return [error, *(found for child in error.__subclasses__() for found in _all_errors(child))]
-
-
-_WORDS = {error.code: (error.__doc__ or "").strip() for error in _all_errors(SourceError)}
+    return REASONS.get(reason) or health.words_for(reason) or reason.replace("_", " ").capitalize() + "."
