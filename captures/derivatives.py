@@ -115,25 +115,35 @@ def newest_of(timelapse_id: int) -> int | None:
     return row or None
 
 
-def drop_smalls(captures: Iterable[Capture]) -> int:
-    """Removes the small pictures of these, files first. Returns how many there were."""
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Files that were there and are gone, and their bytes."""
+
+    files: int = 0
+    bytes: int = 0
+
+
+def drop_smalls(captures: Iterable[Capture]) -> Dropped:
+    """Removes the small pictures of these, files first."""
     return _drop(captures, "small")
 
 
-def drop_all(captures: Iterable[Capture]) -> int:
-    """Removes the small pictures and the thumbnails of these, files first. Returns how many files there were."""
+def drop_all(captures: Iterable[Capture]) -> Dropped:
+    """Removes the small pictures and the thumbnails of these, files first."""
     found = list(captures)
-    return _drop(found, "small") + _drop(found, "thumbnail")
+    smalls, thumbnails = _drop(found, "small"), _drop(found, "thumbnail")
+    return Dropped(smalls.files + thumbnails.files, smalls.bytes + thumbnails.bytes)
 
 
-def _drop(captures: Iterable[Capture], field: str) -> int:
+def _drop(captures: Iterable[Capture], field: str) -> Dropped:
     names = {capture.pk: name for capture in captures if (name := getattr(capture, field))}
+    sizes = [size for name in names.values() if (size := files.size(name)) is not None]
     files.delete(
         *names.values()
     )  # a row without its file falls back to another size; a file without a row is litter
     for pk, name in names.items():
         Capture.objects.filter(pk=pk, **{field: name}).update(**{field: "", f"{field}_bytes": 0})
-    return len(names)
+    return Dropped(len(sizes), sum(sizes))
 
 
 def _written(capture: Capture, kind: str, data: bytes) -> str:

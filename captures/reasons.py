@@ -23,6 +23,8 @@ REASONS: dict[str, str] = {
     "storage_unwritable": "The media folder could not be written.",
     "storage_error": "The storage refused the file.",
     "broken_picture": "The picture was damaged.",
+    "file_lost": "Its picture was stored, and the file is gone.",
+    "file_broken": "Its picture was stored, and the file is damaged.",
     "geometry_unreadable": "The camera's masks could not be read, and nothing is stored without them.",
     "password_unreadable": "The camera's password was sealed with another key; enter it again.",
     "unexpected": "Something unexpected happened; the worker's log has the trace.",

@@ -81,7 +81,7 @@ def purge(running: Running) -> dict[str, Any]:
     for timelapse, captures in pages(running.args["timelapse"], place, STORED):
         if wanted_of(timelapse).small is not None:
             break
-        removed += drop_smalls(captures)
+        removed += drop_smalls(captures).files
         done += len(captures)
         place.reach(captures[-1])
         memory = {"place": place.to_document(), "removed": removed}

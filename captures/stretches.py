@@ -15,6 +15,8 @@ from captures.models import Capture, Timelapse
 
 PAGE = 200
 STORED = (Capture.State.STORED.value,)
+PICTURES = (*STORED, Capture.State.DISCARDED.value)
+WITH_DERIVED = (*PICTURES, Capture.State.FAILED.value)  # a picture that was lost keeps its thumbnail
 
 
 @dataclass(slots=True)

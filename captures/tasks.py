@@ -69,6 +69,34 @@ def purge_smalls(running: Running) -> dict[str, Any]:
     return regeneration.purge(running)
 
 
+@kind("captures.verify", retries_s=(30, 120, 300), limit_s=60)
+def verify(running: Running) -> dict[str, Any]:
+    from captures.inventory import verify  # slow import: pixels, for the thumbnail pool only
+
+    return verify.verify(running)
+
+
+@kind("captures.repair", retries_s=(30, 120, 300), limit_s=60)
+def repair(running: Running) -> dict[str, Any]:
+    from captures.inventory import repair  # slow import: pixels, for the thumbnail pool only
+
+    return repair.repair(running)
+
+
+@kind("captures.clean_up", retries_s=(30, 120, 300), limit_s=60)
+def clean_up(running: Running) -> dict[str, Any]:
+    from captures.inventory import clearing  # slow import: pixels, for the thumbnail pool only
+
+    return clearing.clean_up(running)
+
+
+@kind("captures.delete_thumbnails", retries_s=(30, 120, 300), limit_s=60)
+def delete_thumbnails(running: Running) -> dict[str, Any]:
+    from captures.inventory import clearing  # slow import: pixels, for the thumbnail pool only
+
+    return clearing.delete_all(running)
+
+
 @worker_ready.connect
 def release_captures(sender: Any, **_: Any) -> None:
     settlement.release(sender.hostname)

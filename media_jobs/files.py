@@ -59,16 +59,33 @@ def clear_leftovers(before: float) -> int:
 
     `before` in seconds since 1970; other machines that share the folder clear up behind themselves. Returns how many.
     """
+    cleared = 0
+    for path in _left_over(before):
+        with suppress(OSError):  # finished meanwhile
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            cleared += 1
+    return cleared
+
+
+def leftovers(before: float) -> list[tuple[str, int]]:
+    """What `clear_leftovers` would remove: stored names and bytes, those of a folder together."""
+    found = []
+    for path in _left_over(before):
+        with suppress(OSError):
+            members = path.rglob("*") if path.is_dir() else [path]
+            size = sum(member.stat().st_size for member in members if member.is_file())
+            found.append((f"{MAKING}/{path.name}", size))
+    return sorted(found)
+
+
+def _left_over(before: float) -> Iterator[Path]:
     root = local_folder()
     if root is None or not (root / MAKING).is_dir():
-        return 0
-    cleared = 0
+        return
     for path in (root / MAKING).iterdir():
         with suppress(OSError):  # finished meanwhile
             if _is_abandoned(path.name) or path.stat().st_mtime < before:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-                cleared += 1
-    return cleared
+                yield path
 
 
 def _making(root: Path) -> Path:
