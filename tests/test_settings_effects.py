@@ -240,7 +240,14 @@ def the_window_is_wider(world, _):
 @effect_of("degraded_share")
 def a_smaller_share_is_enough(world, _):
     world.say(degraded_count=500, degraded_share=20)
-    common = {"camera": world.camera, "at": clock.now(), "action": "saved", "score": 50, "fast": 50}
+    common = {
+        "camera": world.camera,
+        "at": clock.now(),
+        "action": "saved",
+        "score": 50,
+        "fast": 50,
+        "elapsed_ms": 1,
+    }
     rows = [JudgedPicture(is_bad=number % 4 == 0, **common) for number in range(19)]
 
     assert not is_degraded_after(world, BAD)

@@ -11,6 +11,7 @@ from cameras.configured import change, global_row
 from cameras.models import Camera, GlobalSettings, SettingChange
 from cameras.settings import Level
 from captures.models import Timelapse
+from media_jobs.models import MediaJob
 from tests.factories import NOON, make_camera, make_timelapse
 
 KEY = "k3y-0f-the-sky"
@@ -220,3 +221,35 @@ def test_the_configuration_goes_out_and_comes_in_by_its_page(admin, operator, pa
     assert "settings.jpeg_quality: At least 50." in words_of(refused)
     assert (empty.status_code, short.status_code) == (422, 422)
     assert "Choose a file first. Nothing was changed." in words_of(empty)
+
+
+def test_the_saved_key_is_checked_by_a_job_and_its_state_is_told(admin, operator, pages):
+    browser = pages(admin)
+    assert pages(operator).post("/settings/weather-key/").status_code == 403
+    wishes = {"openweather_key": KEY, "weather_provider": "openweather"}
+    change(Level.GLOBAL, global_row(), wishes, by="ada", now=NOON)
+    before = words_of(browser.get("/settings/"))
+
+    asked = browser.post("/settings/weather-key/", headers={"HX-Request": "true"})
+    job = MediaJob.objects.get(task="cameras.check_weather_key")
+    MediaJob.objects.update(state="failed", error="Nobody answers.", finished_at=NOON)
+    failed = browser.get("/settings/weather-key/")
+    plain = browser.post("/settings/weather-key/")
+
+    assert "Nobody has tried the key yet." in before
+    assert "The saved key is being checked" in words_of(asked)
+    assert "The last check: Nobody answers." in words_of(failed)
+    assert (job.requested_by, plain.status_code) == ("ada", 302)
+    assert KEY not in repr(job.args) + asked.content.decode() + failed.content.decode()
+
+
+def test_the_detectors_are_told_and_can_be_left_out(admin, pages, timelapse):
+    browser, path = pages(admin), f"/cameras/{timelapse.camera_id}/settings/"
+    form = form_of(browser.get(path))
+
+    answer = browser.post(path, form | {"quality_ignored": ["smear", "torn"]}, follow=True)
+
+    assert Camera.objects.get().said == {"quality_ignored": ["smear", "torn"]}
+    words = words_of(answer)
+    assert "Do not ask inherited → Smear, Torn ada" in words
+    assert "Smear not asked" in words

@@ -7,17 +7,19 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from cameras import configured
+from cameras import configured, observations, sky
 from cameras.effective import said_globally
 from cameras.models import Camera, SettingChange
 from cameras.settings import Level, Line, Settings, SettingsRefused, options, outline
+from captures.imaging.quality.table import DETECTORS
 from captures.models import Timelapse
 from media_jobs import clock, roles
+from media_jobs.models import MediaJob
 from media_jobs.roles import CONFIGURE, OPERATE, SEE
-from timelapser.pages.access import answer, page, show
+from timelapser.pages.access import answer, is_partial, page, show
 from timelapser.pages.settings_form import Form, words_of
 
 SHOWN_CHANGES = 30
@@ -71,6 +73,28 @@ def of_timelapse(request: HttpRequest, pk: int) -> HttpResponse:
     return _answer(request, place)
 
 
+@page(CONFIGURE, "GET", "HEAD", "POST")
+def weather_key(request: HttpRequest) -> HttpResponse:
+    """POST asks whether the provider takes the key that is saved; the part asks again by itself until that is known."""
+    if request.method == "POST":
+        observations.request_check(by=request.user.get_username())
+        if not is_partial(request):
+            return answer(
+                request, "The key is being checked; its state says what came of it.", _key_on_page()
+            )
+    return render(request, "settings/_key.html", _key())
+
+
+def _key_on_page() -> str:
+    return f"{reverse('settings')}#setting-openweather_key"
+
+
+def _key() -> dict[str, Any]:
+    """How the key stands, and whether somebody is at it."""
+    checks = MediaJob.objects.filter(task=observations.CHECK_KEY).order_by("-requested_at")
+    return {"standing": sky.standing(), "check": checks.first()}
+
+
 def _answer(request: HttpRequest, place: Place) -> HttpResponse:
     if request.method != "POST":
         return _show(request, place, Form(place.lines()))
@@ -106,7 +130,11 @@ def _show(request: HttpRequest, place: Place, form: Form, *, status: int = 200) 
         "form": form,
         "may_change": roles.may(request.user, place.deed, place.target),
         "history": _history(place.target.topic),
+        "detectors": DETECTORS,
+        "ignored": form.fields["quality_ignored"].line.value,
     }
+    if place.level == Level.GLOBAL:
+        context |= _key()
     return show(request, "settings/settings.html", context, status=status)
 
 

@@ -21,6 +21,7 @@ from timelapser.pages import (
     schedule,
     settings,
     signin,
+    streams,
     timelapse,
 )
 
@@ -41,6 +42,9 @@ urlpatterns = [
     path("shots/<uuid:pk>/", geometry.shot, name="geometry-shot"),
     path("cameras/<int:pk>/start/", schedule.start, name="timelapse-start"),
     path("cameras/<int:pk>/start/preview/", schedule.preview_start, name="timelapse-start-preview"),
+    path("cameras/<int:pk>/streams/", streams.look, name="camera-streams"),
+    path("cameras/<int:pk>/streams/choose/", streams.choose, name="camera-choose-stream"),
+    path("streams/<uuid:pk>/", streams.result, name="streams-result"),
     path("tests/<uuid:pk>/", camera.test_result, name="test-result"),
     path("timelapses/<int:pk>/", timelapse.timelapse, name="timelapse"),
     path("timelapses/<int:pk>/parts/", timelapse.parts, name="timelapse-parts"),
@@ -54,6 +58,7 @@ urlpatterns = [
     path("timelapses/<int:pk>/thumbnails/", moves.make_thumbnails, name="timelapse-thumbnails"),
     path("timelapses/<int:pk>/<str:move>/", moves.move, name="timelapse-move"),
     path("settings/", settings.of_all, name="settings"),
+    path("settings/weather-key/", settings.weather_key, name="weather-key"),
     path("settings/configuration/", configuration.configuration, name="configuration"),
     path("settings/configuration/export/", configuration.take, name="configuration-export"),
     path("settings/configuration/import/", configuration.bring, name="configuration-import"),
