@@ -16,7 +16,7 @@ from tests.campaigns import claim, faults
 from tests.factories import make_camera, make_timelapse
 from tests.turned_clock import turned_clock
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 BEGIN = datetime(
     2026, 1, 5, 10, 7, 13, tzinfo=UTC
@@ -29,7 +29,8 @@ def plan(rules, window, **kw):
     return {"rules": rules, "window": window, "weekdays": [], "dates": [], "blackouts": []} | kw
 
 
-QUARTERS = {"kind": "interval", "every_s": 900, "on_the_clock": True}
+HOURS = {"kind": "interval", "every_s": 3600, "on_the_clock": True}
+QUARTERS = HOURS | {"every_s": 900}
 NIGHT = {"kind": "clock", "start": "20:00", "end": "06:00"}
 NOON = {"kind": "cron", "expression": "30 12 * * 1-5", "window": {"kind": "none"}}
 LOST_AND_DOUBLE = {"kind": "times", "times": ["02:30", "23:59:30"]}
@@ -41,8 +42,9 @@ TWICE = {"kind": "cron", "expression": "*/20 7-9 * * *"}
 class Year:
     """Moves one timelapse through time, and keeps a list of its own of what was in force when."""
 
-    def __init__(self, hand, timelapse, seed):
+    def __init__(self, hand, timelapse, steps, seed):
         self.hand = hand
+        self.steps = steps
         self.timelapse = timelapse
         self.chance = random.Random(seed)
         self.promises = []
@@ -138,7 +140,7 @@ def live_in_berlin(year):
     year.pass_time(40 * DAY)  # over the 29th of March
     year.pause(2 * DAY + 3 * HOUR)
     year.pass_time(20 * DAY)
-    year.change(plan=plan([QUARTERS, NOON], NIGHT, weekdays=[1, 2, 3, 4, 5], blackouts=["2026-05-14"]))
+    year.change(plan=plan([year.steps, NOON], NIGHT, weekdays=[1, 2, 3, 4, 5], blackouts=["2026-05-14"]))
     year.pass_time(45 * DAY)
     year.be_silent(7 * HOUR)
     year.change(time_zone="Europe/London")
@@ -147,12 +149,12 @@ def live_in_berlin(year):
     year.pass_time(3 * DAY)
     year.switch_camera(is_enabled=True)
     year.pass_time(30 * DAY)
-    year.change(time_zone="Europe/Berlin", plan=plan([LOST_AND_DOUBLE, QUARTERS, TWICE], NIGHT))
+    year.change(time_zone="Europe/Berlin", plan=plan([LOST_AND_DOUBLE, year.steps, TWICE], NIGHT))
     year.be_silent(11 * DAY)
     year.pass_time(60 * DAY)  # over the 25th of October
     year.pause(12 * HOUR)
     year.be_silent(1 * HOUR)
-    year.change(plan=plan([QUARTERS], {"kind": "none"}, dates=[["2026-01-01", "2026-12-24"]]))
+    year.change(plan=plan([year.steps], {"kind": "none"}, dates=[["2026-01-01", "2026-12-24"]]))
     year.pass_time(BEGIN + 365 * DAY - clock.now())
 
 
@@ -164,31 +166,28 @@ def live_by_the_sun(year):
     year.move_camera(69.65, 18.96)  # Tromsø: the sun does not set, and later does not rise
     year.pass_time(50 * DAY)
     year.pause(20 * DAY)
-    year.change(plan=plan([QUARTERS, NOON], DAYLIGHT))
+    year.change(plan=plan([year.steps, NOON], DAYLIGHT))
     year.pass_time(100 * DAY)  # over the 4th of October
     year.be_silent(30 * HOUR)
     year.pass_time(BEGIN + 365 * DAY - clock.now())
 
 
+# By quarters of an hour a year takes minutes to check.
+@pytest.mark.parametrize("steps", [HOURS, pytest.param(QUARTERS, marks=pytest.mark.soak)])
 @pytest.mark.parametrize(
-    ("live", "fields", "place"),
+    ("live", "rules", "window", "zone", "place"),
     [
-        (
-            live_in_berlin,
-            {"plan": plan([QUARTERS, NOON, LOST_AND_DOUBLE], NIGHT), "time_zone": "Europe/Berlin"},
-            (52.5, 13.4),
-        ),
-        (
-            live_by_the_sun,
-            {"plan": plan([QUARTERS, SUNSET], DAYLIGHT), "time_zone": "Australia/Sydney"},
-            (-33.9, 151.2),
-        ),
+        (live_in_berlin, [NOON, LOST_AND_DOUBLE], NIGHT, "Europe/Berlin", (52.5, 13.4)),
+        (live_by_the_sun, [SUNSET], DAYLIGHT, "Australia/Sydney", (-33.9, 151.2)),
     ],
 )
-def test_a_year_has_every_slot_that_a_slow_calendar_finds_and_no_other(live, fields, place, broker):
+def test_a_year_has_every_slot_that_a_slow_calendar_finds_and_no_other(
+    live, rules, window, zone, place, steps, broker
+):
     with turned_clock(BEGIN) as hand:
         camera = make_camera(latitude=place[0], longitude=place[1])
-        year = Year(hand, make_timelapse(camera=camera, **fields), seed=7)
+        lived = make_timelapse(camera=camera, plan=plan([steps, *rules], window), time_zone=zone)
+        year, a_quarter = Year(hand, lived, steps, seed=7), steps["every_s"] // 900
         live(year)
         campaign.complete(year.timelapse, by="otto")
         year.end()
@@ -204,14 +203,14 @@ def test_a_year_has_every_slot_that_a_slow_calendar_finds_and_no_other(live, fie
         rows = list(timelapse.captures.order_by("slot").values_list("slot", "state", "reason"))
         assert [slot for slot, _, _ in rows] == expected
         states = Counter(state for _, state, _ in rows)
-        assert sum(states.values()) == len(expected) > 10_000
+        assert sum(states.values()) == len(expected) > 10_000 // a_quarter
         assert states["owed"] == 0
         assert min(states["stored"], states["failed"], states["missed"]) > 50
-        assert Counter(reason for _, _, reason in rows)["scheduler_was_down"] > 50
+        assert Counter(reason for _, _, reason in rows)["scheduler_was_down"] > 50 // a_quarter
         assert coverage.coverage(timelapse, BEGIN, end) == before
         assert (before.owed_total, before.stored) == (len(expected), states["stored"])
         assert faults(timelapse, end) == []
-        assert year.previews > 5_000
+        assert year.previews > 5_000 // a_quarter
         kept = days.calendar(timelapse, date(2026, 1, 1), date(2027, 1, 31))
         assert sum(day.owed for day in kept) == len(expected)
         # A month in spring, by the versions that were in force then.
