@@ -77,9 +77,9 @@ def everything(media: pathlib.Path) -> Iterator[Labelled]:
     for camera, pictures in _good(media):
         step = max(1, len(pictures) // 6)
         for number, (name, data) in enumerate(pictures):
-            yield Labelled(GOOD, camera, name, data)
-            if number % step == step - 1 and number > 0:
+            if number % step == step - 1:
                 yield from _damages(camera, name, data, pictures[number - 1][1], rng)
+            yield Labelled(GOOD, camera, name, data)
         if camera:
             name, data = pictures[-1]
             for label in (GOOD, "frozen", "frozen"):
@@ -113,7 +113,7 @@ def _good(media: pathlib.Path) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
 def _damages(
     camera: str, name: str, data: bytes, before: bytes, rng: np.random.Generator
 ) -> Iterator[Labelled]:
-    """Of one picture, which the camera has just shown whole: the reference is its own past."""
+    """Of one picture, before it comes whole: what the camera showed before is all that it can be compared with."""
     pixels, other = (cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in (data, before))
     data = data if data[:2] == b"\xff\xd8" else damaged.encoded(pixels)
     for label, changed in _ways(data, pixels, other, camera, rng):

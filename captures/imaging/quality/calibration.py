@@ -31,7 +31,7 @@ class BadSet(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled picture. Rows of one camera are in order of time; without a camera there is nothing to compare with."""
+    """One labelled picture. Those of one camera are in order of time; without a camera nothing can be compared."""
 
     path: Path
     label: str
@@ -44,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`evaluation` is None where nothing decodes. Suspicions: how near to its bound the nearest detector came, 1 is at it."""
+    """`evaluation` is None where nothing decodes. `damage`, `condition`: suspicion(), above 1 it is found."""
 
     sample: Sample
     evaluation: Evaluation | None

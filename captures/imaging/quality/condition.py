@@ -79,6 +79,14 @@ def moved(picture: Picture, past: Past | None) -> float | None:
     return 1.0 if all(share > 0.85 and drawn > 0.5 for share, drawn in lost) else 0.0
 
 
+def still_shown(picture: Picture, past: Past) -> float:
+    """Share of what was drawn before that is there still; 1 where there was nothing."""
+    compared = _compared(picture, past)
+    if compared is None:
+        return 1.0
+    return max(float(related[was > _TEXTURE].mean()) for related, _, was in compared)
+
+
 def _befores(picture: Picture, past: Past) -> list[Pixels]:
     """Views to compare with: the last good picture, and the same scene by the same light."""
     views = (

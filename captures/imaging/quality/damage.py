@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from captures.imaging.pictures import Pixels
 from captures.imaging.quality.past import Past
 from captures.imaging.quality.picture import Picture, Raster, extremes_of, histogram_of
 
@@ -22,16 +23,16 @@ def smear(picture: Picture, past: Past | None) -> float | None:
     differences between rows. Walls have straight edges too, but a few, and the sensor's noise runs along them.
     """
     del past
-    grey = picture.grey.astype(np.float32)
-    height, width = grey.shape
+    height, width = picture.grey.shape
     if min(height, width) < SMALLEST_SIDE_PX:
         return None
     run = (1, max(8, round(height * _SMEARED_RUN)))
-    across = cv2.blur(cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=1), run)
-    down = np.zeros_like(grey)
-    down[1:] = np.abs(np.diff(grey, axis=0))
-    along = cv2.blur(down, run)
-    straight = (np.abs(across) > 1.0) & (along < 0.25 * np.abs(across))
+    edges = cv2.Sobel(picture.grey, cv2.CV_16S, 1, 0, ksize=1)
+    across = np.abs(cv2.boxFilter(edges, cv2.CV_32F, run))
+    down = np.zeros_like(picture.grey)
+    cv2.absdiff(picture.grey[1:], picture.grey[:-1], dst=down[1:])
+    along = cv2.boxFilter(down, cv2.CV_32F, run)
+    straight: Raster = (across > 1.0) & (along < 0.25 * across)
     return _share(straight, picture)
 
 
@@ -41,16 +42,15 @@ def missing(picture: Picture, past: Past | None) -> float | None:
     None where that is all there is: such a picture is uniform, nothing of it is missing.
     """
     del past
-    low, high = extremes_of(picture.quarter)
-    grey = (low >= _GREYS[0] - 1) & (high <= _GREYS[-1] + 1) & (cv2.subtract(high, low) <= _NEUTRAL)
-    blank = grey | _empty_green(picture)
-    visible = np.ones(blank.shape, bool) if picture.visible is None else picture.visible
-    counts = visible.sum(axis=1)
-    is_blank = (blank & visible).sum(axis=1) >= 0.995 * counts
-    if is_blank.all():
-        return None
-    run = int(np.argmin(is_blank[::-1]))
-    return int((counts[len(counts) - run :] > 0).sum()) / len(counts)
+    counted = 0
+    for row in range(len(picture.quarter) - 1, -1, -1):
+        pixels = picture.quarter[row : row + 1]
+        if picture.visible is not None:
+            pixels = pixels[:, picture.visible[row]]
+        if pixels.size and not _is_blank(pixels):
+            return counted / len(picture.quarter)
+        counted += pixels.size > 0
+    return None
 
 
 def ghosting(picture: Picture, past: Past | None) -> float | None:
@@ -78,7 +78,7 @@ def ghosting(picture: Picture, past: Past | None) -> float | None:
 def green(picture: Picture, past: Past | None) -> float | None:
     """Share of the picture that is the green of empty planes."""
     del past
-    return _share(_empty_green(picture), picture)
+    return _share(_empty_green(picture.quarter), picture)
 
 
 def green_cast(picture: Picture, past: Past | None) -> float | None:
@@ -101,9 +101,16 @@ def uniform(picture: Picture, past: Past | None) -> float | None:
     return float(high - low)
 
 
-def _empty_green(picture: Picture) -> Raster:
+def _is_blank(row: Pixels) -> bool:
+    """Of (1, w, 3): all but one of two hundred pixels."""
+    low, high = extremes_of(row)
+    grey = (low >= _GREYS[0] - 1) & (high <= _GREYS[-1] + 1) & (cv2.subtract(high, low) <= _NEUTRAL)
+    return bool(max(grey.mean(), _empty_green(row).mean()) >= 0.995)
+
+
+def _empty_green(pixels: Pixels) -> Raster:
     """Y = U = V = 0 is (0, 135, 0) by BT.601 and (0, 77, 0) by BT.709."""
-    found: Raster = cv2.inRange(picture.quarter, (0, 61, 0), (27, 169, 27)) > 0
+    found: Raster = cv2.inRange(pixels, (0, 61, 0), (27, 169, 27)) > 0
     return found
 
 

@@ -11,14 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from captures.imaging.pictures import Pixels
 from captures.imaging.quality.contract import Evaluation, Sort
 from captures.imaging.quality.picture import Picture, extremes_of, median_of
 
 _MAGIC = b"TLP1"
-VIEW_PX = 5400  # four grey views and one in colour stay below 40 KB even where nothing compresses
 BLOCK_PX = 16
 _SHOWS_SOMETHING = 8  # levels within a block; a black night and a blown sky are alike every time
 _ALIKE_BLOCKS = 0.9  # of those that show something: a running clock over a frozen picture changes fewer
@@ -41,7 +39,7 @@ class Light(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """How the scene looks by one light. `view` (h, w) grey, at most VIEW_PX pixels; `sharpness` by sharpness_of."""
+    """How the scene looks by one light. `view` (h, w) grey, `sharpness` by sharpness_of."""
 
     view: Pixels
     sharpness: float
@@ -51,7 +49,8 @@ class Reference:
 class Past:
     """Of one camera. An empty past knows nothing, and what has to be compared with it is not read then.
 
-    `previous` (h, w, 3) BGR is the last good picture's view, `seams` its rows that jump (seams_of). `blocks` is what
+    `previous` (h, w, 3) BGR is the last good picture's view, `seams` its rows that jump; `passing` those of
+    the last picture of all, good or not: what stays is scene. `blocks` is what
     the last picture of all showed (blocks_of), which had come again `repeats` times in a row from `since` to `last`.
     `away` pictures in a row, from `away_since`, did not show the scene. Times are seconds since 1970.
     """
@@ -62,6 +61,7 @@ class Past:
     since: float = 0
     last: float = 0
     seams: bytes = b""
+    passing: bytes = b""
     away: int = 0
     away_since: float = 0
     references: dict[Light, Reference] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Past:
         head: dict[str, Any] = {
             "figures": [self.repeats, self.since, self.last, self.away, self.away_since],
             "blocks": self.blocks.hex(),
-            "seams": self.seams.hex(),
+            "seams": [self.seams.hex(), self.passing.hex()],
             "shapes": [None if view is None else list(view.shape) for view in views],
             "references": [[light, each.sharpness] for light, each in self.references.items()],
         }
@@ -116,7 +116,8 @@ class Past:
             repeats=int(repeats),
             since=float(since),
             last=float(last),
-            seams=bytes.fromhex(head["seams"]),
+            seams=bytes.fromhex(head["seams"][0]),
+            passing=bytes.fromhex(head["seams"][1]),
             away=int(away),
             away_since=float(away_since),
             references=references,
@@ -140,6 +141,7 @@ class Past:
             repeats=self.repeats + 1 if is_again else 0,
             since=self.since if is_again else now,
             last=now,
+            passing=picture.seams.tobytes(),
         )
         if evaluation.sort is Sort.DAMAGE:
             return past
@@ -157,8 +159,8 @@ class Past:
             view = np.asarray(blended, np.uint8)
         return replace(
             self,
-            previous=colour_view_of(picture),
-            seams=seams_of(picture).tobytes(),
+            previous=picture.view,
+            seams=picture.seams.tobytes(),
             away=0,
             away_since=0,
             references={**self.references, light: Reference(view, sharpness)},
@@ -172,25 +174,13 @@ class Past:
 
 
 def view_of(picture: Picture) -> Pixels:
-    """(h, w) grey of at most VIEW_PX pixels, never larger than the picture."""
-    return _small(picture.grey)
-
-
-def colour_view_of(picture: Picture) -> Pixels:
-    """(h, w, 3) BGR of the same size."""
-    return _small(picture.quarter)
-
-
-def _small(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
-    ratio = min(1.0, (VIEW_PX / (height * width)) ** 0.5)
-    size = (max(1, int(width * ratio)), max(1, int(height * ratio)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """(h, w) grey of the view: four of them and one in colour stay below 40 KB even where nothing compresses."""
+    return np.asarray(cv2.cvtColor(picture.view, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def light_of(picture: Picture) -> Light:
-    level = median_of(picture.grey)
-    low, high = extremes_of(picture.quarter)
+    level = median_of(view_of(picture))
+    low, high = extremes_of(picture.view)
     if level >= 20 and float(cv2.mean(cv2.subtract(high, low))[0]) < 4:
         return Light.GREY
     if level < 40:
@@ -227,16 +217,3 @@ def are_alike(first: bytes, second: bytes) -> bool:
     if int(telling.sum()) < _FEWEST_BLOCKS:
         return False
     return bool((now == before)[telling].mean() >= _ALIKE_BLOCKS)
-
-
-def seams_of(picture: Picture) -> npt.NDArray[np.uint8]:
-    """For each row of the quarter, in 1/255 of its width: how much of it jumps as no row near."""
-    blue, green, red = cv2.split(cv2.absdiff(picture.quarter[1:], picture.quarter[:-1]))
-    jumps = cv2.max(blue, cv2.max(green, red))
-    usual = cv2.blur(jumps, (1, 9))
-    share = np.zeros(len(picture.quarter), np.float32)
-    limit = cv2.addWeighted(usual, 3, usual, 0, 4)
-    share[1:] = (
-        cv2.reduce(cv2.compare(jumps, limit, cv2.CMP_GT), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[:, 0] / 255
-    )
-    return (share * 255).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ Raster = npt.NDArray[np.bool_]  # (height, width), True is hidden
 # (measured: AUC 0.994 at 1/4, 0.904 at full size), and a larger sensor costs no more.
 QUARTER_SIDE_PX = 640
 HALF_SIDE_PX = 1280
+VIEW_PX = 5400
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -44,7 +46,9 @@ class Picture:
     """A picture as detectors see it, upright. `width` and `height` are those of the whole picture in pixels.
 
     `quarter` (h, w, 3) BGR and `grey` (h, w) are reduced to a long side of at most 640 pixels, never enlarged; `half`
-    (h, w) grey, at most 1280, only where it is looked at closely. `pixels` (height, width, 3) BGR only where asked
+    (h, w) grey, at most 1280, only where it is looked at closely; `view` (h, w, 3) BGR is small enough to be remembered
+    (at most VIEW_PX pixels). `seams` (h,) says of each row of `quarter` which share of its width jumps against the row
+    above as no row near it does, in 1/255. `pixels` (height, width, 3) BGR only where asked
     for. `hidden` has the size of `grey`, True where a mask covers; None where nothing is covered. `file` is None for
     pixels of a stream.
     """
@@ -53,6 +57,8 @@ class Picture:
     height: int
     quarter: Pixels
     grey: Pixels
+    view: Pixels
+    seams: Pixels
     half: Pixels | None = None
     pixels: Pixels | None = None
     hidden: Raster | None = None
@@ -115,14 +121,17 @@ class Picture:
     ) -> Picture:
         quarter = _at_most(pixels, QUARTER_SIDE_PX)
         half = _at_most(pixels, HALF_SIDE_PX) if heavy else None
+        raster = _raster(hidden, quarter.shape[0], quarter.shape[1])
         return cls(
             width=width,
             height=height,
             quarter=quarter,
             grey=_grey(quarter),
+            view=_view(quarter),
+            seams=_seams(quarter, raster),
             half=None if half is None else _grey(half),
             pixels=pixels if full else None,
-            hidden=_raster(hidden, quarter.shape[0], quarter.shape[1]),
+            hidden=raster,
             file=file,
         )
 
@@ -135,7 +144,7 @@ def extremes_of(pixels: Pixels) -> tuple[Pixels, Pixels]:
 
 def histogram_of(grey: Pixels, visible: Raster | None = None) -> npt.NDArray[np.float32]:
     """Pixels of each level, (256,); only those where `visible`."""
-    mask = None if visible is None else visible.astype(np.uint8)
+    mask = None if visible is None else visible.view(np.uint8)
     return cv2.calcHist([grey], [0], mask, [256], [0, 256]).ravel().astype(np.float32)
 
 
@@ -161,6 +170,30 @@ def _at_most(pixels: Pixels, side: int) -> Pixels:
     ratio = next((n for n in (2, 4, 8) if longest <= n * side), -(-longest // side))
     size = (max(1, width // ratio), max(1, height // ratio))
     return _pixels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+def _view(quarter: Pixels) -> Pixels:
+    height, width = quarter.shape[:2]
+    ratio = math.ceil((height * width / VIEW_PX) ** 0.5)
+    size = (max(1, width // ratio), max(1, height // ratio))
+    return _pixels(cv2.resize(quarter, size, interpolation=cv2.INTER_AREA))
+
+
+def _seams(quarter: Pixels, hidden: Raster | None) -> Pixels:
+    jumps = _greatest(cv2.absdiff(quarter[1:], quarter[:-1]))
+    if hidden is not None:
+        jumps[hidden[1:] | hidden[:-1]] = 0
+    # More than three times the mean of nine rows, its own included, and more than noise.
+    usual = cv2.boxFilter(jumps, cv2.CV_16U, (1, 9), normalize=False).astype(np.uint16)
+    found = (jumps.astype(np.uint16) * 3 > usual + 12).astype(np.uint8) * 255
+    seams = np.zeros(len(quarter), np.uint8)
+    seams[1:] = cv2.reduce(found, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+    return seams
+
+
+def _greatest(pixels: npt.NDArray | cv2.typing.MatLike) -> Pixels:
+    blue, green, red = cv2.split(pixels)
+    return _pixels(cv2.max(blue, cv2.max(green, red)))
 
 
 def _grey(pixels: Pixels) -> Pixels:

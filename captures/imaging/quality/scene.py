@@ -71,10 +71,10 @@ def blocks(picture: Picture, past: Past | None) -> float | None:
     half = _half(picture)
     if half is None or min(half.shape) < _BLOCK_PX:
         return None
-    rows, columns = (side // _BLOCK_PX for side in half.shape)
-    whole = half[: rows * _BLOCK_PX, : columns * _BLOCK_PX]
-    parts = whole.reshape(rows, _BLOCK_PX, columns, _BLOCK_PX)
-    return float((parts.max(axis=(1, 3)) == parts.min(axis=(1, 3))).mean())
+    kernel = np.ones((_BLOCK_PX, _BLOCK_PX), np.uint8)
+    spread = cv2.subtract(cv2.dilate(half, kernel, anchor=(0, 0)), cv2.erode(half, kernel, anchor=(0, 0)))
+    blocks_ = spread[: 1 - _BLOCK_PX : _BLOCK_PX, : 1 - _BLOCK_PX : _BLOCK_PX]
+    return float((blocks_ == 0).mean())
 
 
 def _half(picture: Picture) -> Pixels | None:

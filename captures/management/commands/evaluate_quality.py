@@ -43,7 +43,10 @@ class Command(BaseCommand):
 
 
 def _table(found: list[ClassResult]) -> Iterable[str]:
-    yield "| class | pictures | AUC damage | AUC condition | at zero false alarms | called damaged | score | named | ms |"
+    yield (
+        "| class | pictures | AUC damage | AUC condition "
+        "| at zero false alarms | called damaged | score | named | ms |"
+    )
     yield "|---|--:|--:|--:|--:|--:|--:|---|--:|"
     for each in found:
         named = ", ".join(f"{word} {share:.0%}" for word, share in list(each.named.items())[:3])
