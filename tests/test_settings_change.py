@@ -2,7 +2,9 @@
 
 import json
 import logging
+import re
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
@@ -13,7 +15,7 @@ from django.db import connection
 from cameras import configured, effective, sealing
 from cameras.configured import change, global_row
 from cameras.models import Camera, GlobalSettings, SettingChange
-from cameras.settings import Level, SettingsRefused
+from cameras.settings import Level, Settings, SettingsRefused, options
 from captures.effective import of_timelapse
 from captures.models import Timelapse
 from media_jobs.models import Decision, Event
@@ -203,3 +205,17 @@ def test_a_secret_follows_the_newest_key(db, settings):
     settings.SEALING_KEYS = [newest]
 
     assert effective.secret(effective.globally(), "openweather_key") == KEY
+
+
+def test_the_table_of_the_documentation_is_the_catalogue():
+    text = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \| (.+?) \| (\w+) \| (.+?) \| (.+?) \|$", text, re.MULTILINE)
+
+    for name, label, level, takes, default in told:
+        option = options(Settings)[name]
+        assert (label, level) == (option.label, option.levels[-1].value)
+        if option.minimum is not None:
+            assert takes.startswith(f"{option.minimum:.10g} to {option.maximum:.10g}"), name
+        if isinstance(option.default, int | str) and option.default != "" and option.kind is not bool:
+            assert default.strip("`") == str(option.default), name
+    assert [name for name, *_ in told] == list(options(Settings))
