@@ -10,7 +10,6 @@ from cameras import alerts, places
 from cameras.models import Alert, Camera
 from cameras.settings import Settings
 from captures.imaging.quality.contract import Evaluation
-from captures.imaging.quality.table import DETECTORS
 from captures.intervalometer.sun import DAWN_DEG, Place, altitude
 from captures.models import JudgedPicture
 
@@ -25,9 +24,7 @@ WORDS: dict[Kind, str] = {
     Kind.MOVED: "It looks elsewhere than before. Turn it back; if it shall stay so this ends by itself.",
     Kind.DARK: "There is next to no light in its pictures. Look at its iris, its infra-red light, and its cover.",
 }
-KIND_OF_DETECTOR: dict[str, Kind] = {
-    detector.name: kind for detector in DETECTORS for kind in WORDS if kind.value == detector.finding
-}
+KIND_OF_DETECTOR: dict[str, Kind] = {kind.value: kind for kind in WORDS}
 
 
 def note(camera: Camera, evaluation: Evaluation, settings: Settings, now: datetime) -> None:

@@ -9,6 +9,8 @@ import django_filters
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django_filters.rest_framework import FilterSet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 
 from cameras.models import Camera
 from captures.models import Capture, JudgedPicture, Timelapse
@@ -17,7 +19,7 @@ from media_jobs.filters import EARLIEST, LATEST, MomentFilter
 
 class TimelapseFilter(FilterSet):
     camera = django_filters.ModelChoiceFilter(queryset=Camera.objects.all())
-    state = django_filters.MultipleChoiceFilter(choices=Timelapse.State.choices)
+    state = django_filters.MultipleChoiceFilter(choices=Timelapse.State.choices, distinct=False)
     name = django_filters.CharFilter(lookup_expr="icontains", max_length=150, label="A part of the name.")
     is_active = django_filters.BooleanFilter(method="filter_active", label="Running or paused.")
 
@@ -33,7 +35,7 @@ class TimelapseFilter(FilterSet):
 class CaptureFilter(FilterSet):
     timelapse = django_filters.ModelChoiceFilter(queryset=Timelapse.objects.all())
     camera = django_filters.ModelChoiceFilter(method="filter_camera", queryset=Camera.objects.all())
-    state = django_filters.MultipleChoiceFilter(choices=Capture.State.choices)
+    state = django_filters.MultipleChoiceFilter(choices=Capture.State.choices, distinct=False)
     reason = django_filters.CharFilter(max_length=60)
     is_flagged = django_filters.BooleanFilter(label="With a flag, which clean films leave out.")
     verdict = django_filters.CharFilter(max_length=20, label="good, or the gravest finding.")
@@ -55,6 +57,7 @@ class CaptureFilter(FilterSet):
         model = Capture
         fields: list[str] = []
 
+    @extend_schema_field(OpenApiTypes.INT)
     def filter_camera(self, rows: QuerySet[Capture], _name: str, camera: Camera) -> QuerySet[Capture]:
         # By its timelapses, which are few: through a join the whole ledger would be read.
         return rows.filter(timelapse__in=list(camera.timelapses.values_list("pk", flat=True)))
@@ -93,7 +96,7 @@ class EvaluationFilter(FilterSet):
     capture = django_filters.NumberFilter(min_value=1, max_value=2**62)
     is_bad = django_filters.BooleanFilter(label="Below the threshold of its time.")
     verdict = django_filters.CharFilter(max_length=20, label="good, or the gravest finding.")
-    action = django_filters.MultipleChoiceFilter(choices=JudgedPicture.Action.choices)
+    action = django_filters.MultipleChoiceFilter(choices=JudgedPicture.Action.choices, distinct=False)
     since = MomentFilter(field_name="at", lookup_expr="gte", label="Inclusive.")
     until = MomentFilter(field_name="at", lookup_expr="lt", label="Exclusive.")
 

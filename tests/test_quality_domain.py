@@ -11,7 +11,11 @@ from PIL import Image
 from cameras.models import Alert, Camera, GlobalSettings
 from captures import answers, coverage, days, filing, flags, ingest, ledger, quarantine
 from captures.exceptions import NoPicture, NotRestorable
+from captures.imaging.quality.past import Past
+from captures.imaging.quality.picture import Picture
+from captures.imaging.quality.score import evaluate
 from captures.models import CameraPast, Capture, JudgedPicture, Timelapse
+from captures.reasons import reason_of
 from media_jobs import clock, files
 from media_jobs.models import Decision, Event, MediaJob
 from tests.campaigns import faults, running
@@ -26,23 +30,33 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 SCENE = Scene(480, 272)
 
 
-def picture(minute=0):
-    pixels = SCENE.draw(datetime(2026, 5, 4, 12, minute, tzinfo=UTC))
-    noise = np.random.default_rng(minute).normal(0, 2.5, pixels.shape)
+def picture(second=0):
+    pixels = SCENE.draw(datetime(2026, 5, 4, 12, 0, second, tzinfo=UTC))
+    noise = np.random.default_rng(second).normal(0, 2.5, pixels.shape)
     return np.clip(pixels + noise, 0, 255).astype(np.uint8)
 
 
-def lost_below(row, *, smeared_from=None):
-    """What a decoder leaves where the data stopped, and where it had to guess before: the file itself is whole."""
+def smeared_below(row):
+    """What a decoder draws after data was lost: the file itself is whole."""
     pixels = picture(1)
-    if smeared_from is not None:
-        pixels[smeared_from:] = pixels[smeared_from]
+    pixels[row:] = pixels[row]
+    return encode_jpeg(pixels)
+
+
+def lost_below(row):
+    """What it leaves where no data came at all."""
+    pixels = picture(1)
     pixels[row:] = 128
     return encode_jpeg(pixels)
 
 
+def found_in(data):
+    return evaluate(Picture.of_bytes(data, full=False, heavy=False), heavy=False, past=Past())
+
+
 GOOD, GOOD_TOO = encode_jpeg(picture(2)), encode_jpeg(picture(3))
-BAD, WORSE = lost_below(220), lost_below(200, smeared_from=100)
+WORSE, BAD = sorted([smeared_below(190), lost_below(150)], key=lambda data: found_in(data).score)
+VERDICT = found_in(BAD).verdict
 NOTHING = b"\xff\xd8\xff\xe0" + bytes(600)  # begins like a JPEG, and nothing in it decodes
 
 
@@ -138,12 +152,17 @@ def test_good_picture_is_kept_as_it_came_with_its_score_and_every_reading(give):
     assert (timelapse.camera.good_in_row, timelapse.camera.bad_in_row) == (1, 0)
 
 
+def test_pictures_of_these_tests_are_what_they_are_said_to_be():
+    scores = [found_in(data).score for data in (WORSE, BAD, GOOD)]
+    assert scores[0] < scores[1] < 70 < scores[2]
+
+
 def test_bad_picture_is_taken_once_more_and_only_the_better_one_is_kept(give, settings):
     timelapse = give(BAD, GOOD)
 
     capture = take(timelapse)
 
-    assert judged() == [("retried", True, "missing part"), ("saved", False, "good")]
+    assert judged() == [("retried", True, VERDICT), ("saved", False, "good")]
     assert files.read(capture.file) == GOOD
     assert everything_in(settings.MEDIA_ROOT) == [capture.file]
     assert (capture.state, capture.is_flagged, timelapse.flagged_count) == ("stored", False, 0)
@@ -157,10 +176,10 @@ def test_twice_bad_the_better_one_is_kept_with_a_flag(give, settings, given):
     capture = take(timelapse)
 
     assert (capture.state, capture.is_flagged, capture.flagged_by) == ("stored", True, "quality")
-    assert (capture.verdict, files.read(capture.file) == BAD) == ("missing part", True)
+    assert (capture.verdict, files.read(capture.file) == BAD) == (VERDICT, True)
     assert capture.score < 70
     assert everything_in(settings.MEDIA_ROOT) == [capture.file]
-    assert judged()[-1] == ("flagged", True, "missing part")
+    assert judged()[-1] == ("flagged", True, VERDICT)
     assert {action for action, *_ in judged()[:-1]} <= {"retried"}
     assert (timelapse.image_count, timelapse.flagged_count, timelapse.camera.bad_in_row) == (1, 1, 1)
     assert events("capture_stored", "capture_flagged") == ["capture_stored", "capture_flagged"]
@@ -183,8 +202,8 @@ def test_discarded_slot_keeps_its_reason_and_its_picture_can_be_restored(give, s
 
     capture = take(timelapse)
 
-    assert (capture.state, capture.reason, capture.verdict) == ("discarded", "missing_part", "missing part")
-    assert "missing part" in capture.detail
+    assert (capture.state, capture.reason, capture.verdict) == ("discarded", reason_of(VERDICT), VERDICT)
+    assert VERDICT in capture.detail
     assert f"Score {capture.score} of 100" in capture.detail
     assert "/quarantine/" in capture.file
     assert everything_in(settings.MEDIA_ROOT) == [capture.file]
@@ -195,9 +214,9 @@ def test_discarded_slot_keeps_its_reason_and_its_picture_can_be_restored(give, s
     kept = coverage.coverage(timelapse, capture.slot, capture.slot + SECOND)
     assert (kept.owed_total, kept.discarded, kept.stored, kept.ratio) == (1, 1, 0, 0)
     day = days.calendar(timelapse, capture.slot.date(), capture.slot.date())[0]
-    assert (day.discarded, day.top_reason) == (1, "missing_part")
+    assert (day.discarded, day.top_reason) == (1, reason_of(VERDICT))
     answer = answers.why(timelapse, capture.slot)
-    assert (answer.kind, answer.code) == ("discarded", "missing_part")
+    assert (answer.kind, answer.code) == ("discarded", reason_of(VERDICT))
     assert "restore it" in answer.advice
     assert (faults(timelapse), timelapse.camera.health) == ([], "online")
     with pytest.raises(NoPicture):
@@ -258,8 +277,8 @@ def test_settings_decide_what_is_asked_of_a_picture(give):
     tolerant = give(BAD, quality_threshold=0)
     assert (take(tolerant).is_flagged, tolerant.giving.asked) == (False, 1)
 
-    ignoring = give(BAD, quality_ignored=["missing"])
-    assert "missing" not in {reading["detector"] for reading in _last_row(take(ignoring)).readings}
+    ignoring = give(BAD, quality_ignored=["smear"])
+    assert "smear" not in {reading["detector"] for reading in _last_row(take(ignoring)).readings}
 
     close = give(GOOD, quality_heavy=True)
     assert _last_row(take(close)).heavy is not None
