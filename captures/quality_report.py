@@ -195,8 +195,8 @@ def _scored(rows: QuerySet[JudgedPicture]) -> QuerySet[JudgedPicture]:
 
 def _counts() -> dict[str, Any]:
     within = dict(zip((name for name, _ in BANDS), _limits(), strict=True))
-    bands = {name: Count("pk", filter=limit) for name, limit in within.items()}
-    return {"n": Count("pk"), "bad": Count("pk", filter=Q(is_bad=True)), "average": Avg("score"), **bands}
+    bands = {name: Count("at", filter=limit) for name, limit in within.items()}
+    return {"n": Count("*"), "bad": Count("at", filter=Q(is_bad=True)), "average": Avg("score"), **bands}
 
 
 def _limits() -> list[Q]:
@@ -224,7 +224,7 @@ def _per_day(rows: QuerySet[JudgedPicture]) -> dict[int, tuple[DayOfQuality, ...
         _scored(rows).annotate(day=TruncDate("at", tzinfo=_zone())).values("camera", "day").order_by("day")
     )
     days: dict[int, list[DayOfQuality]] = defaultdict(list)
-    for row in by_day.annotate(n=Count("pk"), average=Avg("score"), bad=Count("pk", filter=Q(is_bad=True))):
+    for row in by_day.annotate(n=Count("*"), average=Avg("score"), bad=Count("at", filter=Q(is_bad=True))):
         days[row["camera"]].append(DayOfQuality(row["day"], row["n"], float(row["average"]), row["bad"]))
     return {camera: tuple(found) for camera, found in days.items()}
 

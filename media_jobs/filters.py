@@ -48,7 +48,7 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
 
 
 class JobFilter(FilterSet):
-    state = django_filters.MultipleChoiceFilter(choices=MediaJob.State.choices)
+    state = django_filters.MultipleChoiceFilter(choices=MediaJob.State.choices, distinct=False)
     is_active = django_filters.BooleanFilter(method="filter_active", label="Queued, running or waiting.")
     task = django_filters.CharFilter(max_length=80)
     topic = django_filters.CharFilter(max_length=80, label="camera.<id> or timelapse.<id>")

@@ -101,6 +101,10 @@ class Capture(models.Model):
             models.Index(fields=["give_up_at"], condition=Q(state="owed"), name="captures_owed"),
             models.Index(fields=["timelapse", "state", "slot"], name="captures_by_state"),
             models.Index(fields=["-slot", "-id"], name="captures_by_slot"),
+            models.Index(fields=["state", "-slot", "-id"], name="captures_by_state_and_slot"),
+            models.Index(fields=["reason", "-slot", "-id"], condition=~Q(reason=""), name="captures_by_reason"),
+            models.Index(fields=["lateness_ms"], name="captures_by_lateness"),
+            models.Index(fields=["taken_at"], name="captures_by_time_taken"),
             models.Index(fields=["correlation_id"], name="captures_by_correlation"),
             models.Index(fields=["timelapse", "slot"], condition=Q(is_flagged=True), name="captures_flagged"),
             models.Index(
