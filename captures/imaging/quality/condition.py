@@ -7,6 +7,7 @@ compared, not how bright it is: fog takes contrast away and leaves the drawing, 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -22,8 +23,11 @@ Floats = npt.NDArray[np.float32]
 _STANDSTILL_S = 4.0
 _TEXTURE = 3.0  # levels of local deviation above which something is drawn
 _RELATED = 0.4  # local correlation above which it is the same drawing
+_UNRELATED = 0.68  # of what was drawn: of two scenes without anything in common a quarter is alike by chance
 _WINDOW = (11, 11)  # of the view of about 98 x 55 pixels
-TOO_DARK = 20  # median level: night or a bag, nobody can tell
+_EDGES = 1.0  # levels of fine differences above which a part has edges
+_FEWEST_PARTS = 6  # of 16 x 9
+TOO_DARK = 16  # median level: night or a bag, nobody can tell
 
 
 def frozen(picture: Picture, past: Past | None) -> float | None:
@@ -38,13 +42,17 @@ def frozen(picture: Picture, past: Past | None) -> float | None:
 def covered(picture: Picture, past: Past | None) -> float | None:
     """Share of what was drawn before that has gone, with nothing in its place: a hand, a bag, a shutter.
 
-    What only brightens is fog, or snow on the lens: that is "little contrast". In the dark nobody can tell.
+    By whatever light it was seen: what covers takes the light, too. What only brightens is fog, or snow on the lens:
+    that is "little contrast". In the dark nobody can tell.
     """
-    compared = _compared(picture, past)
-    if compared is None:
+    if past is None:
         return None
     level = median_of(picture.grey)
-    if level < TOO_DARK or past is None or level > median_of(_befores(picture, past)[0]):
+    befores = [each for each in _befores(picture, past, past.references.values()) if median_of(each) > level]
+    compared = _compared(picture, befores)
+    if compared is None:
+        return None
+    if level < TOO_DARK:
         return 0.0
     return min(
         float((~related & (strength < 0.5 * was))[was > _TEXTURE].mean())
@@ -53,17 +61,33 @@ def covered(picture: Picture, past: Past | None) -> float | None:
 
 
 def defocused(picture: Picture, past: Past | None) -> float | None:
-    """Sharpness against that of the same scene by the same light; 1 is as ever, 0.5 half as sharp."""
+    """Sharpness against that of the same scene by the same light, in the middle one of its parts; 1 is as ever.
+
+    Parts and their middle: a clock that the camera writes stays sharp, noise is everywhere.Against the coarse
+    differences, so that fog and dusk are not taken for it.
+    """
     reference = None if past is None else past.reference_for(picture)
-    if reference is None or reference.sharpness <= 0:
+    if reference is None:
         return None
-    return sharpness_of(picture) / reference.sharpness
+    (fine, coarse), (was_fine, was_coarse) = sharpness_of(picture), reference.sharpness.astype(np.float32)
+    # The least of the parts shows nothing but noise, which no lens takes away.
+    fine, was_fine = (
+        np.sqrt(np.maximum(each**2 - np.percentile(each, 10) ** 2, 0)) for each in (fine, was_fine)
+    )
+    telling = (was_fine > _EDGES) & (was_coarse > _TEXTURE)
+    if telling.sum() < _FEWEST_PARTS:
+        return None
+    return float(np.median((fine / np.maximum(coarse, 0.5))[telling] / (was_fine / was_coarse)[telling]))
 
 
 def moved(picture: Picture, past: Past | None) -> float | None:
     """How far the scene has moved, as a share of the width; 1 where it is another scene altogether."""
-    compared = _compared(picture, past)
-    if compared is None or past is None:
+    if past is None:
+        return None
+    reference = past.reference_for(picture)
+    befores = _befores(picture, past, () if reference is None else (reference,))
+    compared = _compared(picture, befores)
+    if compared is None:
         return None
     lost = [
         (float((~related)[was > _TEXTURE].mean()), float((strength > 0.5 * was)[was > _TEXTURE].mean()))
@@ -72,45 +96,46 @@ def moved(picture: Picture, past: Past | None) -> float | None:
     if min(share for share, _ in lost) < 0.5:
         return 0.0
     view = view_of(picture)
-    found = [_shift(view, each) for each in _befores(picture, past)]
+    found = [_shift(view, each) for each in befores]
     nearest = min(found)
     if nearest < 1:
         return nearest
-    return 1.0 if all(share > 0.85 and drawn > 0.5 for share, drawn in lost) else 0.0
+    return 1.0 if all(share > _UNRELATED and drawn > 0.5 for share, drawn in lost) else 0.0
 
 
-def still_shown(picture: Picture, past: Past) -> float:
-    """Share of what was drawn before that is there still; 1 where there was nothing."""
-    compared = _compared(picture, past)
+def still_shown(picture: Picture, past: Past, height: float) -> tuple[float, float]:
+    """Shares of what was drawn above that height (0 top, 1 bottom), and below it, which are there still.
+
+    0 where nothing was.
+    """
+    compared = _compared(picture, _befores(picture, past, ()))
     if compared is None:
-        return 1.0
-    return max(float(related[was > _TEXTURE].mean()) for related, _, was in compared)
-
-
-def _befores(picture: Picture, past: Past) -> list[Pixels]:
-    """Views to compare with: the last good picture, and the same scene by the same light."""
-    views = (
-        []
-        if past.previous is None
-        else [np.asarray(cv2.cvtColor(past.previous, cv2.COLOR_BGR2GRAY), np.uint8)]
+        return 0.0, 0.0
+    related, _, was = compared[0]
+    row = round(height * len(was))
+    above, below = (
+        float(part.mean()) if len(part) else 0.0
+        for part in (related[:row][was[:row] > _TEXTURE], related[row:][was[row:] > _TEXTURE])
     )
-    reference: Reference | None = past.reference_for(picture)
-    if reference is not None:
-        views.append(reference.view)
-    shape = view_of(picture).shape
-    return [view for view in views if view.shape == shape]
+    return above, below
+
+
+def _befores(picture: Picture, past: Past, references: Iterable[Reference]) -> list[Pixels]:
+    """Views to compare with: the last good picture, and the references."""
+    views = [each.view for each in references]
+    if past.previous is not None:
+        views.append(np.asarray(cv2.cvtColor(past.previous, cv2.COLOR_BGR2GRAY), np.uint8))
+    return [view for view in views if view.shape == picture.view.shape[:2]]
 
 
 def _compared(
-    picture: Picture, past: Past | None
+    picture: Picture, befores: list[Pixels]
 ) -> list[tuple[npt.NDArray[np.bool_], Floats, Floats]] | None:
     """For each view of before that shows something: what is related, how strongly it is drawn now, and was."""
-    if past is None:
-        return None
     now = _drawn(view_of(picture))
     strength = _deviation(now)
     found = []
-    for before in map(_drawn, _befores(picture, past)):
+    for before in map(_drawn, befores):
         was = _deviation(before)
         if float((was > _TEXTURE).mean()) < 0.05:
             continue

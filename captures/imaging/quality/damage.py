@@ -10,30 +10,68 @@ from captures.imaging.quality.past import Past
 from captures.imaging.quality.picture import Picture, Raster, extremes_of, histogram_of
 
 SMALLEST_SIDE_PX = 16  # below it no structure can be told from another
-_SMEARED_RUN = 0.12  # of the height: shorter straight edges are everywhere
+_SMEARED_RUN = 0.2  # of the height: shorter straight edges are everywhere
+_MACROBLOCK_PX = 16  # H.264, and JPEG with colour at half the resolution
+_STANDS_OUT = 8  # levels
+_FEW = 3  # sides that stand out by chance, in small pictures many of all
 # A decoder without a reference starts from half of the range: 128 in full, (128 - 16) * 255 / 219 = 130 in limited.
 _GREYS = range(127, 133)
 _NEUTRAL = 3  # levels between the channels that JPEG makes of one grey
 
 
 def smear(picture: Picture, past: Past | None) -> float | None:
-    """Share of the picture under perfectly straight vertical edges that show not even noise along them.
+    """Share of the picture under straight vertical lines that go on for a fifth of its height without even noise.
 
-    A decoder that repeats the row above leaves the differences between columns (kept by the mean down a run) and no
-    differences between rows. Walls have straight edges too, but a few, and the sensor's noise runs along them.
+    A decoder that repeats the row above leaves the lines between columns (second differences, kept by their mean down
+    a run) and no differences between rows. Walls have straight lines too, but few, and the sensor's noise runs along
+    them; soft pictures have first differences, no second ones.
     """
     del past
     height, width = picture.grey.shape
     if min(height, width) < SMALLEST_SIDE_PX:
         return None
     run = (1, max(8, round(height * _SMEARED_RUN)))
-    edges = cv2.Sobel(picture.grey, cv2.CV_16S, 1, 0, ksize=1)
-    across = np.abs(cv2.boxFilter(edges, cv2.CV_32F, run))
+    lines = np.abs(cv2.boxFilter(cv2.Sobel(picture.grey, cv2.CV_16S, 2, 0, ksize=1), cv2.CV_32F, run))
     down = np.zeros_like(picture.grey)
     cv2.absdiff(picture.grey[1:], picture.grey[:-1], dst=down[1:])
     along = cv2.boxFilter(down, cv2.CV_32F, run)
-    straight: Raster = (across > 1.0) & (along < 0.25 * across)
+    straight: Raster = (lines > 0.5) & (along < 0.25 * lines)
     return _share(straight, picture)
+
+
+def patches(picture: Picture, past: Past | None) -> float | None:
+    """Share of the sides of macroblocks that stand out as a whole, beyond the lines half a block away.
+
+    Wrong or missing bits put blocks of 16 x 16 pixels where they do not belong. What is seen has its edges anywhere.
+    None for pictures reduced so far that such a block is fewer than four pixels.
+    """
+    del past
+    side = _MACROBLOCK_PX // max(1, round(picture.width / picture.grey.shape[1]))
+    if side < 4 or min(picture.grey.shape) < 2 * _MACROBLOCK_PX:
+        return None
+    upright, turned = _standing_out(picture, side), _standing_out(picture, side, is_turned=True)
+    sides = upright[2] + turned[2]
+    return max(0, upright[0] + turned[0] - upright[1] - turned[1] - _FEW) / sides
+
+
+def _standing_out(picture: Picture, side: int, *, is_turned: bool = False) -> tuple[int, int, int]:
+    """Sides of blocks that stand out, lines half a block away that do, and how many sides there are."""
+    grey = np.ascontiguousarray(picture.grey.T) if is_turned else picture.grey
+    jumps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
+    if picture.hidden is not None:
+        hidden = picture.hidden.T if is_turned else picture.hidden
+        jumps[hidden[:, 1:] | hidden[:, :-1]] = 0
+    # The mean along each block's side, for every line.
+    rows = len(jumps) // side
+    means = cv2.resize(
+        jumps[: rows * side].astype(np.float32), (jumps.shape[1], rows), interpolation=cv2.INTER_AREA
+    )
+    beside = np.zeros_like(means)
+    beside[:, 1:-1] = np.maximum(means[:, :-2], means[:, 2:])
+    stands = (means > _STANDS_OUT) & (means > 3 * beside + 2)
+    stands[:, (0, 1, -1)] = False
+    on, off = stands[:, side - 1 :: side], stands[:, side - 1 + side // 2 :: side]
+    return int(on.sum()), int(off.sum()), on.size
 
 
 def missing(picture: Picture, past: Past | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from captures.imaging.pictures import Pixels
 from captures.imaging.quality.contract import Evaluation, Sort
@@ -18,6 +19,7 @@ from captures.imaging.quality.picture import Picture, extremes_of, median_of
 
 _MAGIC = b"TLP1"
 BLOCK_PX = 16
+PARTS = (16, 9)
 _SHOWS_SOMETHING = 8  # levels within a block; a black night and a blown sky are alike every time
 _ALIKE_BLOCKS = 0.9  # of those that show something: a running clock over a frozen picture changes fewer
 _FEWEST_BLOCKS = 12
@@ -42,7 +44,7 @@ class Reference:
     """How the scene looks by one light. `view` (h, w) grey, `sharpness` by sharpness_of."""
 
     view: Pixels
-    sharpness: float
+    sharpness: npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Past:
             "blocks": self.blocks.hex(),
             "seams": [self.seams.hex(), self.passing.hex()],
             "shapes": [None if view is None else list(view.shape) for view in views],
-            "references": [[light, each.sharpness] for light, each in self.references.items()],
+            "references": [
+                [light, each.sharpness.tobytes().hex()] for light, each in self.references.items()
+            ],
         }
         text = json.dumps(head, separators=(",", ":")).encode()
         body = b"".join(view.tobytes() for view in views if view is not None)
@@ -108,7 +112,8 @@ class Past:
         for view, (light, sharpness) in zip(views[1:], head["references"], strict=True):
             if view is None or view.ndim != 2:
                 raise ValueError("a reference without its view")
-            references[Light(light)] = Reference(view, float(sharpness))
+            figures = np.frombuffer(bytes.fromhex(sharpness), np.float16)
+            references[Light(light)] = Reference(view, figures.reshape(2, *PARTS[::-1]))
         repeats, since, last, away, away_since = head["figures"]
         return cls(
             previous=views[0],
@@ -131,7 +136,7 @@ class Past:
         return reference
 
     def followed(self, picture: Picture, evaluation: Evaluation, at: datetime) -> Past:
-        """The past after this picture, taken `at`. Only what is whole and sees its scene changes the references."""
+        """The past after this picture, taken `at`. Only what is whole and shows the scene is compared with later."""
         now = at.timestamp()
         blocks = blocks_of(picture)
         is_again = bool(self.blocks) and are_alike(blocks, self.blocks)
@@ -147,6 +152,8 @@ class Past:
             return past
         if evaluation.sort is Sort.CONDITION and "frozen" not in evaluation.findings:
             return past._turned_away(picture, now)
+        if "dark" in evaluation.findings:
+            return past
         return past._in_view(picture)
 
     def _in_view(self, picture: Picture) -> Past:
@@ -155,7 +162,7 @@ class Past:
         sharpness = sharpness_of(picture)
         if known is not None:
             blended = cv2.addWeighted(known.view, 1 - _FOLLOWING, view, _FOLLOWING, 0)
-            sharpness = (1 - _FOLLOWING) * known.sharpness + _FOLLOWING * sharpness
+            sharpness = (1 - _FOLLOWING) * known.sharpness.astype(np.float32) + _FOLLOWING * sharpness
             view = np.asarray(blended, np.uint8)
         return replace(
             self,
@@ -163,7 +170,7 @@ class Past:
             seams=picture.seams.tobytes(),
             away=0,
             away_since=0,
-            references={**self.references, light: Reference(view, sharpness)},
+            references={**self.references, light: Reference(view, sharpness.astype(np.float16))},
         )
 
     def _turned_away(self, picture: Picture, now: float) -> Past:
@@ -188,12 +195,18 @@ def light_of(picture: Picture) -> Light:
     return Light.DUSK if level < 90 else Light.DAY
 
 
-def sharpness_of(picture: Picture) -> float:
-    """Fine differences against coarse ones: fog and dusk take from both, a lens out of focus from the fine ones."""
+def sharpness_of(picture: Picture) -> npt.NDArray[np.float32]:
+    """(2, 9, 16): in each of 16 x 9 parts the fine and the coarse differences, root mean square, in levels.
+
+    Squares, so that edges count and noise does not. Their ratio is the sharpness: fog and dusk take from both.
+    """
     grey = picture.grey
-    fine = float(cv2.absdiff(grey, cv2.blur(grey, (3, 3))).mean())
-    coarse = float(cv2.absdiff(grey, cv2.blur(grey, (15, 15))).mean())
-    return fine / max(coarse, 0.5)
+    parts = []
+    for size in (3, 31):
+        away = cv2.absdiff(grey, cv2.blur(grey, (size, size)))
+        squares = cv2.multiply(away, away, dtype=cv2.CV_16U)
+        parts.append(cv2.resize(squares.astype(np.float32), PARTS, interpolation=cv2.INTER_AREA))
+    return np.sqrt(np.stack(parts)).astype(np.float32)
 
 
 def blocks_of(picture: Picture) -> bytes:
