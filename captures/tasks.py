@@ -7,7 +7,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.signals import worker_ready
 
-from captures import campaign, dispatch, settlement, versions
+from captures import campaign, dispatch, quarantine, settlement, versions
 from media_jobs import clock, runs
 from media_jobs.kinds import kind
 from media_jobs.tracked import Running
@@ -46,6 +46,13 @@ def sweep() -> runs.Result:
 @runs.entry
 def account() -> runs.Result:
     return {"missed": settlement.account()}
+
+
+@shared_task(name="captures.tidy")
+@runs.entry
+def tidy() -> runs.Result:
+    emptied, forgotten = quarantine.tidy(clock.now())
+    return {"deleted": emptied, "forgotten": forgotten}
 
 
 @kind("captures.make_thumbnails", retries_s=(30, 120, 300), limit_s=60)

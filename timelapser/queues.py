@@ -73,6 +73,7 @@ QUEUE_OF_TASK: dict[str, str] = {
     "captures.take": CAPTURE,
     "captures.sweep": UPKEEP,
     "captures.account": UPKEEP,
+    "captures.tidy": UPKEEP,
     "videos.follow": UPKEEP,
     "videos.tidy": UPKEEP,
 }
@@ -80,16 +81,14 @@ QUEUE_OF_TASK: dict[str, str] = {
 # A message of "media_jobs.work" to a queue wakes a worker for the best job that is due there.
 QUEUE_OF_KIND: dict[str, str] = {
     "captures.make_thumbnails": THUMBNAIL,
-    "cameras.test_connection": CAPTURE,
-    "cameras.detect": CAPTURE,
+    "captures.make_many_thumbnails": THUMBNAIL,
+    "captures.purge_smalls": THUMBNAIL,
     "captures.verify": THUMBNAIL,
     "captures.repair": THUMBNAIL,
     "captures.clean_up": THUMBNAIL,
     "captures.delete_thumbnails": THUMBNAIL,
     "cameras.test_connection": CAPTURE,
     "cameras.detect": CAPTURE,
-    "captures.make_many_thumbnails": THUMBNAIL,
-    "captures.purge_smalls": THUMBNAIL,
     "cameras.test_shot": CAPTURE,
     "cameras.ask": CAPTURE,
     "cameras.fetch_weather": UPKEEP,

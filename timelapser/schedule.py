@@ -71,5 +71,10 @@ ENTRIES: tuple[Entry, ...] = (
         300,
         "Deletes segments that no film uses, and superseded films that nobody watches any more.",
     ),
+    Entry(
+        "captures.tidy",
+        600,
+        "Deletes discarded pictures whose time in the quarantine is over, and evaluations that are old.",
+    ),
     Entry("media_jobs.prune", 600, "Forgets old events, ended jobs and previews."),
 )
