@@ -21,7 +21,22 @@ function startKinds(form) {
   };
   kind.addEventListener("change", update);
   update();
+  takeStreams(form, kind);
   splitLogin(form);
+}
+
+/** “Use it” fills in a stream that was found; without JavaScript the server does, and the password is to be written again. */
+function takeStreams(form, kind) {
+  form.addEventListener("click", (event) => {
+    const chosen = event.target.closest("button[data-fill-address]")?.dataset;
+    if (!chosen) return;
+    event.preventDefault();
+    kind.value = chosen.fillKind;
+    form.querySelector("[name=address]").value = chosen.fillAddress;
+    form.querySelector("[name=transport]").value = chosen.fillTransport;
+    kind.dispatchEvent(new Event("change", { bubbles: true }));
+    form.querySelector("[name=address]").focus();
+  });
 }
 
 /** A pasted rtsp://user:password@host gives its login to the fields below; the server does the same. */

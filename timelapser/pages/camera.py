@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from cameras import connection, health
+from cameras import connection
 from cameras.models import Camera
 from media_jobs import clock
 from media_jobs.models import MediaJob
 from media_jobs.roles import OPERATE, SEE
+from timelapser.pages import streams, wellbeing
 from timelapser.pages.access import is_partial, page, show, show_parts
 from timelapser.pages.cards import cards
 from timelapser.pages.quality import recent
@@ -23,6 +24,8 @@ from timelapser.pages.status import standing_of_timelapse
 PARTS = {
     "state": "camera/_state.html",
     "health": "camera/_health.html",
+    "alerts": "camera/_alerts.html",
+    "uptime": "camera/_uptime.html",
     "quality": "camera/_quality.html",
     "timelapses": "camera/_timelapses.html",
 }
@@ -36,6 +39,8 @@ def camera(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context(row)
     if request.GET.get("test"):
         context["test"] = _test_job(request.GET["test"])
+    if request.GET.get("streams"):
+        context["streams"] = streams.find(request.GET["streams"])
     return show(request, "camera.html", context)
 
 
@@ -79,6 +84,10 @@ def _context(row: Camera) -> dict[str, Any]:
         "card": card,
         "judged_camera": row,
         "quality": partial(recent, card.timelapse),
-        "advice": health.advice_for(row.last_error_code),
+        # Asked by the parts that show them.
+        "wellbeing": partial(wellbeing.wellbeing, row, now),
+        "camera_alerts": partial(wellbeing.alerts_of, row),
+        "uptime": partial(wellbeing.strip, row, now),
+        "zone": card.timelapse.time_zone if card.timelapse else "UTC",
         "timelapses": [(timelapse, standing_of_timelapse(timelapse)) for timelapse in timelapses],
     }

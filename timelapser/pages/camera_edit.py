@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -16,6 +17,7 @@ from captures import campaign
 from media_jobs.events import EventType
 from media_jobs.models import MediaJob
 from media_jobs.roles import CONFIGURE
+from timelapser.pages import streams
 from timelapser.pages.access import answer, is_partial, page, show
 from timelapser.pages.forms import CameraForm, TestForm, without_login
 
@@ -36,7 +38,16 @@ def _edit(request: HttpRequest, camera: Camera | None) -> HttpResponse:
     data = without_login(request.POST)
     if "test" in data:
         return _test(request, data, camera)
+    if "streams" in data:
+        return _look_for_streams(request, data, camera)
+    if "choose" in data:
+        data, words = streams.filled(data)
+        messages.info(request, words)
+        return _show(request, CameraForm(data, instance=camera), camera, errors=False)
     form = CameraForm(data, instance=camera)
+    if "look_streams" in data:
+        found = streams.find(str(data["look_streams"]))
+        return _show(request, form, camera, streams=found, errors=False)
     if "look" in data:  # without JavaScript: the same form again, with what its test has found
         return _show(request, form, camera, test=_find(str(data["look"])), errors=False)
     if not form.is_valid():
@@ -60,6 +71,16 @@ def _test(request: HttpRequest, data: Any, camera: Camera | None) -> HttpRespons
         return render(request, "camera/_test.html", {"test": job, "test_form": form})
     shown = CameraForm(data, instance=camera)
     return _show(request, shown, camera, test=job, test_form=form, errors=job is None)
+
+
+def _look_for_streams(request: HttpRequest, data: Any, camera: Camera | None) -> HttpResponse:
+    form = TestForm(data, instance=camera)
+    job = streams.look_for_form(form, camera, by=request.user.get_username())
+    context = {"streams": job, "camera": camera, "in_form": True, "may_configure": True}
+    if is_partial(request):
+        return render(request, streams.PART, context | {"test_form": form})
+    shown = CameraForm(data, instance=camera)
+    return _show(request, shown, camera, streams=job, streams_form=form, errors=job is None)
 
 
 def _find(text: str) -> MediaJob | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cameras import health
 from cameras.models import Camera
@@ -50,7 +50,7 @@ def standing_of(camera: Camera, timelapse: Timelapse | None, now: datetime) -> S
     if timelapse is not None and timelapse.state == Timelapse.State.RUNNING:
         return _standing_of_running(camera, timelapse, now)
     if camera.health == Camera.Health.OFFLINE:
-        return Standing("offline", "Offline", camera.last_error)
+        return _offline(camera, timelapse, now)
     if timelapse is None or timelapse.state == Timelapse.State.CREATED:
         return Standing("idle", "Not started")
     return standing_of_timelapse(timelapse)
@@ -73,7 +73,7 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
     if timelapse.start_at and timelapse.start_at > now:
         return Standing("planned", f"Starts {_spoken(timelapse.start_at, timelapse, now)}")
     if camera.health == Camera.Health.OFFLINE:
-        return Standing("offline", "Offline", camera.last_error)
+        return _offline(camera, timelapse, now)
     if camera.health == Camera.Health.DEGRADED:
         return Standing("recording", "Recording", f"Failing now and then: {camera.last_error}")
     if not _is_closed(timelapse, now):
@@ -81,6 +81,16 @@ def _standing_of_running(camera: Camera, timelapse: Timelapse, now: datetime) ->
     wakes_at = timelapse.next_slot_at
     until = f" until {_spoken(wakes_at, timelapse, now, before='')}" if wakes_at and wakes_at > now else ""
     return Standing("sleeping", f"Sleeping{until}")
+
+
+def _offline(camera: Camera, timelapse: Timelapse | None, now: datetime) -> Standing:
+    zone = timelapse.zone if timelapse else UTC
+    if camera.health_since is None:
+        return Standing("offline", "Offline", camera.last_error)
+    since = camera.health_since.astimezone(zone)
+    is_today = since.date() == now.astimezone(zone).date()
+    words = f"{since:%H:%M}" if is_today else f"{since:%d %b, %H:%M}"
+    return Standing("offline", "Offline", f"Since {words}: {camera.last_error}")
 
 
 def _is_closed(timelapse: Timelapse, now: datetime) -> bool:
