@@ -22,7 +22,11 @@ CARD = re.compile(r"camera-([0-9]{1,18})")
 @page(SEE)
 def dashboard(request: HttpRequest) -> HttpResponse:
     now = clock.now()
-    context = {"cards": draw(request, cards(now), now, template=WHOLE), "fleet": fleet(), "alerts": open_alerts}
+    context = {
+        "cards": draw(request, cards(now), now, template=WHOLE),
+        "fleet": fleet(),
+        "alerts": open_alerts,
+    }
     return show(request, "dashboard.html", context)
 
 
