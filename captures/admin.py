@@ -26,6 +26,7 @@ STATE_COLOURS = {
     "stored": "success",
     "paused": "warning",
     "missed": "warning",
+    "discarded": "warning",
     "skipped": "info",
     "failed": "danger",
 }

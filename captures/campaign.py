@@ -193,7 +193,7 @@ def cancel_work(timelapse: Timelapse, *, by: str) -> int:
 def delete(timelapse: Timelapse, *, by: str) -> None:
     """Deletes one that has no pictures, with all that is owed or asked for it. Raises HasPictures, MoveRefused."""
     with _locked(timelapse) as (locked, now):
-        if locked.captures.stored().exists():
+        if locked.captures.stored().exists() or locked.captures.discarded().exclude(file="").exists():
             raise HasPictures
         ledger.skip_owed(locked, "cancelled")
         if locked.captures.owed().exists():

@@ -24,12 +24,15 @@ KIND = Alert.Kind.DEGRADED
 def note(camera_id: int, settings: Settings, now: datetime, *, is_bad: bool, bad: int) -> None:
     """Counts a picture, which has its row; `bad` is how many bad ones the camera gave for it, kept or not."""
     mine = Camera.objects.filter(pk=camera_id)
+    good = {"bad_in_row": 0, "good_in_row": F("good_in_row") + 1, "glitch_count": F("glitch_count") + bad}
+    if not is_bad and mine.filter(is_degraded=False).update(**good):
+        return
     with transaction.atomic():
         if is_bad:
             mine.update(bad_in_row=F("bad_in_row") + 1, good_in_row=0, glitch_count=F("glitch_count") + bad)
             _enter_if_too_many(mine.get(), settings, now)
             return
-        mine.update(bad_in_row=0, good_in_row=F("good_in_row") + 1, glitch_count=F("glitch_count") + bad)
+        mine.update(**good)
         if mine.filter(is_degraded=True, good_in_row__gte=settings.degraded_leave_after).exists():
             _leave(camera_id, now, by=audit.CLOCK)
 

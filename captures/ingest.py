@@ -72,7 +72,7 @@ def _take_seated(capture: Capture, looked: float) -> None:
             return
         shot, others = _shoot_again(capture, shot, rules, looked)
     if _settle(capture, shot, others, rules):
-        quality.follow(capture, shot, others, rules, clock.now())
+        quality.follow(capture, shot, others, rules, _instant(capture, looked))
 
 
 def _shoot(capture: Capture, rules: Rules, looked: float) -> Shot:
@@ -175,7 +175,7 @@ def _record(
 
 def _move(capture: Capture, picture: StoredPicture, shot: Shot, rules: Rules) -> bool:
     if quality.action_of(shot, rules) != Action.DISCARDED:
-        return ledger.store(capture, picture)
+        return ledger.store(capture, picture, rules.settings)
     until = None
     if picture.file:
         until = clock.now() + timedelta(days=rules.settings.quarantine_days)

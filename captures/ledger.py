@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from cameras import health, places
 from cameras.models import Camera
+from cameras.settings import Settings
 from captures.models import Capture, CaptureQuerySet, Timelapse
 from captures.reasons import reason_of, words_of
 from media_jobs import clock, lifecycle
@@ -91,14 +92,16 @@ def hold_on(capture: Capture, now: datetime) -> bool:
     return bool(_held(capture).update(lease_until=_lease_end(capture, now)))
 
 
-def store(capture: Capture, picture: StoredPicture) -> bool:
+def store(capture: Capture, picture: StoredPicture, settings: Settings | None = None) -> bool:
     """owed -> stored, with the counters and the thumbnail's job in one transaction.
+
+    `settings` are the effective ones, where the caller has them.
 
     False where somebody else has decided meanwhile; the caller then removes its file.
     """
     now = clock.now()
     timelapse = capture.timelapse
-    weather = places.reading_for(timelapse.camera, capture.slot)  # from our own rows: nobody is asked
+    weather = places.reading_for(timelapse.camera, capture.slot, settings)  # from our own rows: nobody is asked
     with transaction.atomic():
         held = _held(capture).update(
             state=State.STORED,

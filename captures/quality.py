@@ -209,8 +209,10 @@ def _remember(camera: Camera, rules: Rules, negative: Negative, evaluation: Eval
     except _FAILURES:
         log.exception("past_not_followed", camera=camera.pk)
         return
-    values = {"remembered": _masks(rules.geometry) + data, "updated_at": at}
-    CameraPast.objects.update_or_create(camera=camera, defaults=values)
+    row = CameraPast(camera=camera, remembered=_masks(rules.geometry) + data, updated_at=at)
+    CameraPast.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["camera"], update_fields=["remembered", "updated_at"]
+    )
 
 
 def _masks(geometry: Geometry) -> bytes:

@@ -97,7 +97,8 @@ def give(server):
             address=server.address("/given.jpg"),
             said=said,
             geometry=geometry or {},
-            deadline_s=3,
+            deadline_s=60,
+            connect_timeout_s=60,
         )
         timelapse = running(camera=camera, interval_s=3600)
         server.routes["/given.jpg"] = timelapse.giving = Giving()
