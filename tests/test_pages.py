@@ -391,7 +391,7 @@ def test_camera_page_gives_advice_for_the_last_error(pages, viewer):
         health="offline", last_error="The camera did not accept it.", last_error_code="login_refused"
     )
     text = words_of(pages(viewer).get(reverse("camera", args=[camera.pk])))
-    assert "The camera did not accept it. Check user name and password" in text
+    assert "The camera did not accept it. What helps Check user name and password" in text
 
 
 CAMERA = {
