@@ -353,6 +353,7 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "django_structlog": {"level": "WARNING"},
+        "PIL": {"level": "INFO"},  # on DEBUG it tells what stands in a picture's EXIF
         "django.request": {"filters": ["no_health"]},
     },
 }

@@ -77,7 +77,9 @@ def defocused(picture: Picture, past: Past | None) -> float | None:
     telling = (was_fine > _EDGES) & (was_coarse > _TEXTURE)
     if telling.sum() < _FEWEST_PARTS:
         return None
-    return float(np.median((fine / np.maximum(coarse, 0.5))[telling] / (was_fine / was_coarse)[telling]))
+    # Only these are divided: a part below a mask has no differences at all.
+    before = was_fine[telling] / was_coarse[telling]
+    return float(np.median((fine / np.maximum(coarse, 0.5))[telling] / before))
 
 
 def moved(picture: Picture, past: Past | None) -> float | None:
