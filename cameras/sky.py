@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from cameras import effective, places
 from cameras.models import Camera, Weather
@@ -107,3 +108,11 @@ def temperature(celsius: float | None, unit: str) -> str:
         return ""
     degrees, sign = (celsius * 9 / 5 + 32, "°F") if unit == "fahrenheit" else (celsius, "°C")
     return f"{round(degrees) + 0} {sign}".replace("-", "−")
+
+
+def in_short(reading: dict[str, Any] | None, unit: str) -> str:
+    """A capture's weather: temperature and words; empty where there is none."""
+    if not reading:
+        return ""
+    parts = (temperature(reading.get("temperature_c"), unit), str(reading.get("words") or ""))
+    return ", ".join(part for part in parts if part)

@@ -19,11 +19,13 @@ from timelapser.pages import streams, wellbeing
 from timelapser.pages.access import is_partial, page, show, show_parts
 from timelapser.pages.cards import cards
 from timelapser.pages.quality import recent
+from timelapser.pages.skies import sky_above
 from timelapser.pages.status import standing_of_timelapse
 
 PARTS = {
     "state": "camera/_state.html",
     "health": "camera/_health.html",
+    "sky": "camera/_sky.html",
     "alerts": "camera/_alerts.html",
     "uptime": "camera/_uptime.html",
     "quality": "camera/_quality.html",
@@ -88,6 +90,7 @@ def _context(row: Camera) -> dict[str, Any]:
         "wellbeing": partial(wellbeing.wellbeing, row, now),
         "camera_alerts": partial(wellbeing.alerts_of, row),
         "uptime": partial(wellbeing.strip, row, now),
+        "sky": partial(sky_above, row, now, card.timelapse.time_zone if card.timelapse else ""),
         "zone": card.timelapse.time_zone if card.timelapse else "UTC",
         "timelapses": [(timelapse, standing_of_timelapse(timelapse)) for timelapse in timelapses],
     }

@@ -10,6 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.dateparse import parse_datetime
 
+from cameras.sky import in_short
+from captures.effective import of_timelapse
 from captures.models import Capture, Timelapse
 from media_jobs.roles import SEE
 from timelapser.pages.access import is_partial, page, show, surroundings
@@ -73,6 +75,7 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
         "capture": capture,
         "timelapse": capture.timelapse,
         "judgement": judgement_of(capture),
+        "weather": in_short(capture.weather, of_timelapse(capture.timelapse).settings.temperature_unit),
         "earlier": row.filter(slot__lt=capture.slot).order_by("-slot").values_list("pk", flat=True).first(),
         "later": row.filter(slot__gt=capture.slot).order_by("slot").values_list("pk", flat=True).first(),
     }

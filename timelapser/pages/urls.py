@@ -21,6 +21,7 @@ from timelapser.pages import (
     schedule,
     settings,
     signin,
+    skies,
     streams,
     timelapse,
 )
@@ -63,6 +64,8 @@ urlpatterns = [
     path("settings/configuration/export/", configuration.take, name="configuration-export"),
     path("settings/configuration/import/", configuration.bring, name="configuration-import"),
     path("cameras/<int:pk>/settings/", settings.of_camera, name="camera-settings"),
+    path("weather/", skies.weather, name="weather"),
+    path("weather/refresh/", skies.refresh, name="weather-refresh"),
     path("operations/", operations.operations, name="operations"),
     path("operations/parts/", operations.parts, name="operations-parts"),
     path("operations/clock/<str:task>/run/", operations.run_now, name="entry-run"),
