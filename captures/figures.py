@@ -51,17 +51,18 @@ _SUMS: dict[str, Any] = {
 def figures(timelapse: Timelapse | None = None) -> Figures:
     """What the rows say; at most KEPT_S old. Two queries, or none."""
     scope = timelapse.pk if timelapse else 0
-    found: Figures = cache.get_or_set(f"figures.{scope}", lambda: _counted(timelapse), KEPT_S)
+    found: Figures | None = cache.get(f"figures.{scope}")
+    if found is None:
+        found = _counted(timelapse)
+        cache.set(f"figures.{scope}", found, KEPT_S)
     return found
 
 
 def by_timelapse(timelapses: list[Timelapse]) -> dict[int, Figures]:
     """The same for several, in one query, without the time that it takes."""
     rows = Capture.objects.stored().filter(timelapse__in=[row.pk for row in timelapses])
-    counted: dict[int, dict[str, Any]] = {
-        row["timelapse"]: row for row in rows.values("timelapse").annotate(**_SUMS).order_by()
-    }
-    return {pk: _of(sums) for pk, sums in counted.items()}
+    counted: Any = rows.values("timelapse").annotate(**_SUMS).order_by()
+    return {sums["timelapse"]: _of(sums) for sums in counted}
 
 
 def _counted(timelapse: Timelapse | None) -> Figures:

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 FLEET = "fleet"
 # Every form of topic that can be followed (docs/events.md); the names of queues end with a site's slug.
 FOLLOWED = re.compile(
-    r"(?:fleet|clock|settings|weather|camera\.new|(?:camera|timelapse)\.[0-9]{1,18}|queue\.[A-Za-z0-9_-]{1,50}(?:\.[A-Za-z0-9_-]{1,50})?)"
+    r"(?:fleet|clock|settings|weather|storage|camera\.new|(?:camera|timelapse)\.[0-9]{1,18}|queue\.[A-Za-z0-9_-]{1,50}(?:\.[A-Za-z0-9_-]{1,50})?)"
 )
 GROUP = "live"  # all web processes hear the same; who follows what is known there
 PACE_S = 0.02  # what comes meanwhile goes in one message

@@ -48,6 +48,17 @@ WRITES = {
     "post timelapse-reschedule": OPERATORS,
     "post timelapse-cancel-work": OPERATORS,
     "post timelapse-thumbnails": OPERATORS,
+    **{
+        f"post {scope}-{deed}": may
+        for scope in ("storage", "timelapse-storage")
+        for deed, may in (
+            ("verify", OPERATORS),
+            ("repair", ADMINS),
+            ("clean-up", OPERATORS),
+            ("delete-thumbnails", ADMINS),
+        )
+    },
+    "post storage-thumbnails": OPERATORS,
     "post timelapse-outlook-preview": EVERYBODY,
     "post timelapse-outlook-preview-form": EVERYBODY,
     "post capture-thumbnail": OPERATORS,

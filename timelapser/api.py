@@ -21,6 +21,7 @@ from captures.quality_api import (
     TrialThrottle,
 )
 from captures.settings_api import TimelapseSettingsViewSet
+from captures.storage_api import StorageViewSet, TimelapseStorageViewSet
 from captures.uptime_api import CameraUptimeViewSet
 from captures.viewsets import CameraPicturesViewSet, CaptureViewSet, TimelapseViewSet
 from media_jobs.audit_api import DecisionViewSet
@@ -115,6 +116,19 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("system/", SystemView.as_view(), name="system"),
     path("token/", TokenView.as_view(), name="token"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    *(
+        path(
+            f"{where}storage/{deed}",
+            viewset.as_view({method: action}),
+            name=f"{name}-{'detail' if action == 'retrieve' else action.replace('_', '-')}",
+        )
+        for where, viewset, name in (
+            ("", StorageViewSet, "storage"),
+            ("timelapses/<int:pk>/", TimelapseStorageViewSet, "timelapse-storage"),
+        )
+        for deed, method, action in STORAGE_DEEDS
+        if not (where and action == "thumbnails")  # timelapses/{id}/thumbnails/
+    ),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
     re_path("", NothingHere.as_view()),
 ]

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
+from captures.figures import Figures, figures
 from captures.models import Capture, Schedule, Timelapse
 from media_jobs import clock
 from media_jobs.models import Decision, MediaJob
@@ -37,6 +38,7 @@ PARTS = {
     "jobs": "timelapse/_jobs.html",
     "decisions": "timelapse/_decisions.html",
     "versions": "timelapse/_versions.html",
+    "storage": "timelapse/_storage.html",
 }
 SHOWN_VERSIONS = 20
 SHOWN_DECISIONS = 8
@@ -100,6 +102,11 @@ class TimelapsePage:
     @cached_property
     def quality(self) -> Recent:
         return recent(self.timelapse)
+
+    @cached_property
+    def storage(self) -> Figures:
+        """Counted only for who scrolls so far: of a million pictures it takes some tenths of a second."""
+        return figures(self.timelapse)
 
     @cached_property
     def versions(self) -> list[Schedule]:
