@@ -12,7 +12,7 @@ from django.conf import settings
 
 from cameras import hiding, sealing
 from cameras.exceptions import MasksChanged, SealBroken
-from cameras.geometry import Geometry
+from cameras.geometry import Geometry, GeometryRefused
 from cameras.models import Camera, Site
 from cameras.sources import SourceError, SourceKind, SourceSettings, Still, open_source
 from media_jobs import files, lifecycle
@@ -110,7 +110,7 @@ def run_test(running: Running) -> dict[str, Any]:
         kept = hiding.keep_previews(
             running.job, decode(still), {hiding.PREVIEW: Geometry()}, partial(_masks_for, args)
         )
-    except (SourceError, SealBroken, MasksChanged, Camera.DoesNotExist) as error:
+    except (SourceError, SealBroken, MasksChanged, GeometryRefused, Camera.DoesNotExist) as error:
         return refusal(error) | {"preview": ""}
     return {
         "ok": True,
@@ -131,6 +131,11 @@ def refusal(error: Exception) -> dict[str, Any]:
     said = {
         SealBroken: ("password_unreadable", str(error), "Enter the password again."),
         MasksChanged: ("masks_changed", str(error), "Try it again."),
+        GeometryRefused: (
+            "geometry_unreadable",
+            "The camera's masks cannot be read.",
+            "Draw its geometry anew.",
+        ),
         Camera.DoesNotExist: ("gone", "The camera is gone.", ""),
     }
     if isinstance(error, SourceError):

@@ -10,7 +10,7 @@ from typing import Any
 
 from cameras import connection, hiding
 from cameras.exceptions import MasksChanged, SealBroken
-from cameras.geometry import Geometry
+from cameras.geometry import Geometry, GeometryRefused
 from cameras.models import Camera
 from cameras.sources import SourceError
 from media_jobs import files, lifecycle
@@ -46,8 +46,8 @@ def run(running: Running) -> dict[str, Any]:
     and as the geometry makes it."""
     from cameras.previews import decode  # slow import: the web asks for shots, but never shows one
 
-    wanted = Geometry.from_document(running.args["geometry"])
     try:
+        wanted = Geometry.from_document(running.args["geometry"])
         camera = Camera.objects.get(pk=running.args["camera"])
         still = connection.read_still(camera)
         running.progress(1, STEPS)
@@ -57,7 +57,7 @@ def run(running: Running) -> dict[str, Any]:
         kept = hiding.keep_previews(
             running.job, pixels, shown, partial(_masks, camera.pk, wanted), width=WIDTH_PX
         )
-    except (SourceError, SealBroken, MasksChanged, Camera.DoesNotExist) as error:
+    except (SourceError, SealBroken, MasksChanged, GeometryRefused, Camera.DoesNotExist) as error:
         return connection.refusal(error) | {hiding.PREVIEW: "", hiding.BEFORE: ""}
     running.progress(STEPS, STEPS)
     return {

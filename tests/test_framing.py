@@ -2,7 +2,9 @@
 
 import json
 
+import av
 import pytest
+from django.conf import settings as django_settings
 
 from cameras import hiding
 from cameras.geometry import Geometry, GeometryRefused
@@ -12,6 +14,7 @@ from captures.models import CameraPast
 from media_jobs import clock, files
 from media_jobs.models import Decision, Event
 from tests.factories import make_camera, make_job
+from tests.films import film_of, photographed, render
 from tests.test_api_fuzz import BODIES, NONSENSE, is_fine, places_in, with_nonsense
 
 MASK = [[0.1, 0.1], [0.5, 0.1], [0.5, 0.6]]
@@ -101,3 +104,19 @@ def test_with_other_masks_what_showed_too_much_is_forgotten():
     assert not framing.set_geometry(camera, Geometry.from_document({"rotate": 90, "masks": [MASK]}), by="ada")
     assert files.names_in(hiding.PREVIEWS) == [others.rpartition("/")[2]]
     assert list(CameraPast.objects.values_list("camera", flat=True)) == [other.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_film_goes_on_across_a_change_of_the_pictures_shape(broker):
+    timelapse = photographed(2, size=(192, 108))
+    photographed(2, first=2, timelapse=timelapse, size=(108, 192))
+
+    video = film_of(timelapse)
+    job = render(video, broker)
+
+    assert job.state == "done", job.error
+    assert (video.frame_count, video.omitted_count, video.width, video.height) == (4, 0, 192, 108)
+    with av.open(str(django_settings.MEDIA_ROOT / video.file)) as film:
+        frames = [frame.to_ndarray(format="gray") for frame in film.decode(video=0)]
+    edges = [int(frame[:, :40].max()) for frame in frames]
+    assert [edge < 30 for edge in edges] == [False, False, True, True]  # bars beside what is upright

@@ -122,3 +122,13 @@ def test_shot_of_what_the_form_holds_is_asked_for(admin, pages, operator):
     assert pages(operator).get(address).status_code == 403
     camera.refresh_from_db()
     assert camera.geometry == {}
+
+
+def test_what_cannot_be_read_is_drawn_anew(admin, pages):
+    camera = make_camera(geometry={"masks": 5})
+    client, address = pages(admin), f"/cameras/{camera.pk}/geometry/"
+
+    assert "What is saved cannot be read" in client.get(address).content.decode()
+    client.post(address, sent(mask=["10 20, 40 20, 40 60"]))
+    camera.refresh_from_db()
+    assert camera.geometry == {"masks": [[[0.1, 0.2], [0.4, 0.2], [0.4, 0.6]]]}

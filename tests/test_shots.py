@@ -95,6 +95,17 @@ def test_connection_test_hides_what_a_saved_mask_hides(folder, broker, with_came
     assert corners(run(job, broker)["preview"]) == [True, False, False, False]
 
 
+def test_nothing_is_shown_of_a_camera_whose_masks_cannot_be_read(folder, broker):
+    camera = camera_of(folder, geometry={"masks": 5})
+
+    for job in (
+        connection.request_camera_test(camera, by="otto"),
+        shots.request(camera, Geometry(), by="otto"),
+    ):
+        assert run(job, broker)["code"] == "geometry_unreadable"
+    assert files.names_in(hiding.PREVIEWS) == []
+
+
 def test_test_of_a_form_hides_what_any_camera_of_the_host_hides():
     make_camera(address="rtsp://recorder:554/1", geometry={"masks": [SAVED]})
     make_camera(address="rtsp://other/1", geometry={"masks": [SAVED, DRAWN]})

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from cameras import shots
-from cameras.geometry import Geometry
+from cameras.geometry import Geometry, GeometryRefused
 from cameras.models import Camera
 from captures import framing
 from media_jobs.exceptions import TooManyWaiting
@@ -27,7 +27,7 @@ UNKNOWN_SIZE = (1600, 900)  # of a camera that nobody has seen yet: shares know 
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     camera = get_object_or_404(Camera.objects.select_related("site"), pk=pk)
     if request.method != "POST":
-        form = GeometryForm(geometry=Geometry.from_document(camera.geometry))
+        form = GeometryForm(geometry=_saved(request, camera))
         return _show(request, camera, form, _find(camera, request.GET.get("shot", "")))
     if "reset" in request.POST:
         messages.info(request, "Everything is as it comes. Nothing is saved yet.")
@@ -62,17 +62,27 @@ def _try(request: HttpRequest, camera: Camera, form: GeometryForm) -> HttpRespon
 def _save(request: HttpRequest, camera: Camera, geometry: Geometry) -> HttpResponse:
     by = request.user.get_username()
     here = reverse("geometry-edit", args=[camera.pk])
-    had = Geometry.from_document(camera.geometry)
+    had_masks = camera.geometry.get("masks", [])
     if not framing.set_geometry(camera, geometry, by=by):
         messages.success(request, "It was like this already.")
         return redirect(here)
     messages.success(request, "Saved. It counts from the next picture on.")
-    if geometry.masks == had.masks:
+    if camera.geometry.get("masks", []) == had_masks:
         return redirect(here)
     try:  # the shots from before were deleted with the new masks
         return redirect(f"{here}?shot={shots.request(camera, geometry, by=by).pk}")
     except TooManyWaiting:
         return redirect(here)
+
+
+def _saved(request: HttpRequest, camera: Camera) -> Geometry:
+    try:
+        return Geometry.from_document(camera.geometry)
+    except GeometryRefused:
+        messages.error(
+            request, "What is saved cannot be read, and no picture is stored until you save it anew."
+        )
+        return Geometry()
 
 
 def _find(camera: Camera, text: str) -> MediaJob | None:
