@@ -9,7 +9,7 @@ from typing import Any
 from cameras import alerts, places
 from cameras.models import Alert, Camera
 from cameras.settings import Settings
-from captures.imaging.quality.contract import Evaluation
+from captures.imaging.quality.contract import Evaluation, Sort
 from captures.intervalometer.sun import DAWN_DEG, Place, altitude
 from captures.models import JudgedPicture
 
@@ -29,6 +29,8 @@ KIND_OF_DETECTOR: dict[str, Kind] = {kind.value: kind for kind in WORDS}
 
 def note(camera: Camera, evaluation: Evaluation, settings: Settings, now: datetime) -> None:
     """Raises what all of the last IN_A_ROW pictures show, and clears what none of them does; this one has its row."""
+    if evaluation.sort is Sort.DAMAGE:
+        return  # half a picture looks out of focus and moved: it tells nothing of the lens
     seen = {KIND_OF_DETECTOR[name] for name in _found(evaluation) if name in KIND_OF_DETECTOR}
     alerting = Alert.objects.filter(camera=camera, kind__in=WORDS, cleared_at=None)
     is_open = {Kind(kind) for kind in alerting.values_list("kind", flat=True)}
@@ -54,9 +56,11 @@ def _found(evaluation: Evaluation) -> Iterable[str]:
 
 
 def _last(camera: Camera) -> list[set[Kind]]:
-    """What the last pictures showed, those that were only taken once more left out."""
+    """What the last pictures showed, those that were damaged or only taken once more left out."""
     rows = JudgedPicture.objects.filter(camera=camera, error="").exclude(action=JudgedPicture.Action.RETRIED)
-    readings = rows.order_by("-at", "-id").values_list("readings", flat=True)[:IN_A_ROW]
+    readings = (
+        rows.exclude(sort=Sort.DAMAGE).order_by("-at", "-id").values_list("readings", flat=True)[:IN_A_ROW]
+    )
     return [{*_kinds(each)} for each in readings]
 
 
