@@ -109,6 +109,16 @@ def test_each_value_says_where_it_comes_from(viewer, pages, timelapse):
     )
 
 
+def test_an_error_is_told_also_where_nobody_has_set_anything_yet(admin, pages):
+    browser = pages(admin)
+
+    answer = browser.post("/settings/", form_of(browser.get("/settings/")) | {"latitude": "48.2"})
+
+    assert answer.status_code == 422
+    assert "A place has both, latitude and longitude." in words_of(answer)
+    assert not GlobalSettings.objects.exists()
+
+
 def test_errors_stand_at_their_fields_and_what_was_typed_stays(admin, pages, timelapse):
     browser, path = pages(admin), f"/cameras/{timelapse.camera_id}/settings/"
     form = form_of(browser.get(path))

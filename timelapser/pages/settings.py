@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from cameras import configured, observations, sky
 from cameras.effective import said_globally
-from cameras.models import Camera, SettingChange
+from cameras.models import Camera, GlobalSettings, SettingChange
 from cameras.settings import Level, Line, Settings, SettingsRefused, options, outline
 from captures.imaging.quality.table import DETECTORS
 from captures.models import Timelapse
@@ -111,8 +111,9 @@ def _answer(request: HttpRequest, place: Place) -> HttpResponse:
             seen=form.seen,
         )
     except SettingsRefused as error:
-        place.target.refresh_from_db(fields=["said"])
         # What others have said meanwhile is shown; what this person wants stays typed.
+        rows = type(place.target)._default_manager.filter(pk=place.target.pk)
+        place.target.said = rows.values_list("said", flat=True).first() or {}
         form = Form(place.lines(), request.POST)
         form.refuse(error.problems)
         return _show(request, place, form, status=422)
@@ -140,6 +141,7 @@ def _show(request: HttpRequest, place: Place, form: Form, *, status: int = 200) 
 
 def _history(topic: str) -> list[Told]:
     known = options(Settings)
+    silent = "default" if topic == GlobalSettings().topic else "inherited"
     told = []
     for change in SettingChange.objects.filter(topic=topic)[:SHOWN_CHANGES]:
         option = known.get(change.name)
@@ -150,8 +152,7 @@ def _history(topic: str) -> list[Told]:
             told.append(Told(change, option.label, "", str(change.new)))
         else:
             old, new = (
-                "inherited" if value is None else words_of(option, value)
-                for value in (change.old, change.new)
+                silent if value is None else words_of(option, value) for value in (change.old, change.new)
             )
             told.append(Told(change, option.label, old, new))
     return told
