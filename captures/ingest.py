@@ -13,7 +13,7 @@ from django.db import transaction
 from cameras import connection, health, seats
 from cameras.exceptions import SealBroken
 from cameras.geometry import GeometryRefused
-from cameras.sources import BrokenPicture, SourceError
+from cameras.sources import BrokenPicture, SourceError, Still
 from captures import filing, ledger, orders, quality
 from captures.imaging.developing import develop
 from captures.ledger import StoredPicture
@@ -76,11 +76,13 @@ def _take_seated(capture: Capture, looked: float) -> None:
 
 
 def _shoot(capture: Capture, rules: Rules, looked: float) -> Shot:
-    """Raises SourceError, SealBroken; that what came is broken is no error, but a picture to be judged so."""
+    """Raises SourceError, SealBroken; that what came is broken is no error, but a picture to be judged."""
     try:
         still = connection.read_still(capture.timelapse.camera)
     except BrokenPicture as error:
-        return Shot(_instant(capture, looked), error=f"{error} {error.advice}")
+        if error.encoded is None:
+            return Shot(_instant(capture, looked), error=f"{error} {error.advice}")
+        still = Still(error.encoded, None, 0, 0, error.codec, 0)  # the decoder sees its size
     return quality.look_at(still, rules, _instant(capture, looked))
 
 

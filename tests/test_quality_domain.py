@@ -198,6 +198,18 @@ def test_what_no_decoder_reads_is_tried_twice_and_fails_with_its_reason(give, se
     assert (timelapse.camera.last_error_code, timelapse.camera.bad_in_row) == ("broken_picture", 1)
 
 
+def test_file_that_ends_too_early_is_judged_by_what_it_shows(give):
+    cut = GOOD[: len(GOOD) // 2]
+    timelapse = give(cut)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.is_flagged, capture.codec) == ("stored", True, "mjpeg")
+    assert (capture.width, capture.height, files.read(capture.file) == cut) == (480, 272, True)
+    found = {reading["detector"] for reading in _last_row(capture).readings if reading["is_found"]}
+    assert "file" in found
+
+
 def test_discarded_slot_keeps_its_reason_and_its_picture_can_be_restored(give, settings):
     timelapse = give(WORSE, BAD, quality_discard=True)
 

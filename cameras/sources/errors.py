@@ -150,3 +150,9 @@ class BrokenPicture(SourceError):
 
     code = "broken_picture"
     advice = "If it happens often, the network loses packets: use TCP, a cable, or a smaller stream."
+
+    def __init__(self, message: str = "", *, encoded: bytes | None = None, codec: str = "") -> None:
+        """`encoded` is what came where something may be seen in it, `codec` its kind."""
+        super().__init__(message)
+        self.encoded = encoded
+        self.codec = codec

@@ -51,7 +51,7 @@ def _read_jpeg(encoded: bytes) -> PictureFacts:
         raise BrokenPicture("The JPEG ends before its size is told.")
     # Searched behind the start of the scan: thumbnails inside of the headers have an end of their own.
     if encoded.rfind(JPEG_END) < position:
-        raise BrokenPicture("The JPEG is cut off: its end is missing.")
+        raise BrokenPicture("The JPEG is cut off: its end is missing.", encoded=encoded, codec=facts.codec)
     return facts
 
 
@@ -59,6 +59,8 @@ def _read_png(encoded: bytes) -> PictureFacts:
     if len(encoded) < 33 or encoded[12:16] != b"IHDR":
         raise BrokenPicture("The PNG ends before its size is told.")
     width, height = struct.unpack_from(">II", encoded, 16)
-    if not width or not height or encoded.rfind(b"IEND") < 33:
-        raise BrokenPicture("The PNG is cut off: its end is missing.")
+    if not width or not height:
+        raise BrokenPicture("The PNG says no size.")
+    if encoded.rfind(b"IEND") < 33:
+        raise BrokenPicture("The PNG is cut off: its end is missing.", encoded=encoded, codec="png")
     return PictureFacts("png", width, height)
