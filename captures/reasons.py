@@ -27,6 +27,14 @@ REASONS: dict[str, str] = {
     "file_broken": "Its picture was stored, and the file is damaged.",
     "geometry_unreadable": "The camera's masks could not be read, and nothing is stored without them.",
     "password_unreadable": "The camera's password was sealed with another key; enter it again.",
+    "broken_file": "Discarded: its file was not whole.",
+    "uniform": "Discarded: all of it was of one colour.",
+    "missing_part": "Discarded: a part of it had not arrived.",
+    "green": "Discarded: it was the green that decoders draw where no data came.",
+    "ghosting": "Discarded: it was grey with ghosts, as after a lost key frame.",
+    "smear": "Discarded: it was smeared, as after lost data.",
+    "broken_blocks": "Discarded: some of its blocks were broken.",
+    "torn": "Discarded: it was made of two pictures.",
     "unexpected": "Something unexpected happened; the worker's log has the trace.",
 }
 

@@ -11,11 +11,13 @@ from PIL import Image
 from cameras.models import Alert, Camera, GlobalSettings
 from captures import answers, coverage, days, filing, flags, ingest, ledger, quarantine
 from captures.exceptions import NoPicture, NotRestorable
+from captures.imaging.quality.contract import Sort
 from captures.imaging.quality.past import Past
 from captures.imaging.quality.picture import Picture
 from captures.imaging.quality.score import evaluate
+from captures.imaging.quality.table import DETECTORS
 from captures.models import CameraPast, Capture, JudgedPicture, Timelapse
-from captures.reasons import reason_of
+from captures.reasons import REASONS, reason_of
 from media_jobs import clock, files
 from media_jobs.models import Decision, Event, MediaJob
 from tests.campaigns import faults, running
@@ -257,6 +259,12 @@ def test_discarded_slot_keeps_its_reason_and_its_picture_can_be_restored(give, s
     assert faults(timelapse) == []
     with pytest.raises(NotRestorable):
         quarantine.restore(capture, by="otto")
+
+
+def test_every_damage_that_can_discard_a_picture_has_its_words():
+    findings = {detector.finding for detector in DETECTORS if detector.sort is Sort.DAMAGE}
+
+    assert {finding for finding in findings if reason_of(finding) not in REASONS} == set()
 
 
 def test_quarantine_ends_and_nothing_is_kept_where_no_days_are_wanted(give, settings):
