@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanWidget
 
-from cameras import changes, connection
+from cameras import changes, connection, health
 from cameras.models import Alert, Camera, GlobalSettings, SettingChange, Site, Weather, one_line
 from cameras.settings import outline
 from cameras.sources import AddressRefused, SourceKind
@@ -87,10 +87,12 @@ class CameraAdmin(ModelAdmin):
     readonly_fields = [
         "has_password",
         "shown_health",
+        "health_since",
         "consecutive_failures",
         "last_success_at",
         "last_failure_at",
         "last_error",
+        "shown_advice",
         "image_count",
         "created_at",
     ]
@@ -105,6 +107,10 @@ class CameraAdmin(ModelAdmin):
     @display(description="health", ordering="health", label=HEALTH_COLOURS)
     def shown_health(self, camera: Camera) -> tuple[str, str]:
         return camera.health, camera.get_health_display()
+
+    @display(description="what helps")
+    def shown_advice(self, camera: Camera) -> str:
+        return health.advice_for(camera.last_error_code)
 
     @display(description="has a password", boolean=True)
     def has_password(self, camera: Camera) -> bool:
