@@ -117,6 +117,10 @@ def _damages(
     pixels, other = (cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR) for each in (data, before))
     data = data if data[:2] == b"\xff\xd8" else damaged.encoded(pixels)
     for label, changed in _ways(data, pixels, other, camera, rng):
+        if label in ("torn", "smear-drawn", "bit-flips"):
+            shown = cv2.imdecode(np.frombuffer(changed, np.uint8), cv2.IMREAD_COLOR)
+            if shown is None or not _differs(pixels, shown):
+                continue  # nobody could see it
         yield Labelled(label, camera, name.replace(".png", ".jpg"), changed)
 
 
@@ -126,10 +130,7 @@ def _ways(data, pixels, other, camera, rng):
     yield "truncated", damaged.cut(data, rng.uniform(0.1, 0.95))
     yield "truncated-closed", damaged.cut(data, rng.uniform(0.1, 0.9), is_closed=True)
     for count in (1, 4):
-        flipped = damaged.flipped(data, rng, count)
-        shown = cv2.imdecode(np.frombuffer(flipped, np.uint8), cv2.IMREAD_COLOR)
-        if shown is not None and _differs(pixels, shown):
-            yield "bit-flips", flipped
+        yield "bit-flips", damaged.flipped(data, rng, count)
     yield "grey-below", damaged.encoded(damaged.grey_below(pixels, row, int(rng.integers(0, width))))
     yield "green-below", damaged.encoded(damaged.green_below(pixels, row))
     yield "smear-drawn", damaged.encoded(damaged.smeared(pixels, round(height * rng.uniform(0.1, 0.7))))
@@ -140,7 +141,9 @@ def _ways(data, pixels, other, camera, rng):
         shift = round(width * rng.uniform(0.08, 0.5))
         yield (
             "torn",
-            damaged.encoded(damaged.torn(pixels, other, round(height * rng.uniform(0.2, 0.8)), shift)),
+            damaged.encoded(
+                damaged.torn(pixels, other, 16 * round(height * rng.uniform(0.2, 0.8) / 16), shift)
+            ),
         )
     yield "good-night", damaged.encoded(damaged.at_night(pixels, rng, rng.uniform(0.02, 0.15)))
     yield "good-infrared", damaged.encoded(damaged.in_infrared(pixels, rng))

@@ -27,7 +27,7 @@ DETECTORS: tuple[tuple[str, str], ...] = (
     ("green_cast", "Green cast"),
     ("ghosting", "Ghosting"),
     ("smear", "Smear"),
-    ("step", "Step"),
+    ("patches", "Broken blocks"),
     ("torn", "Torn"),
     ("frozen", "Frozen"),
     ("covered", "Covered"),

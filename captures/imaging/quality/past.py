@@ -60,12 +60,12 @@ class Past:
     previous: Pixels | None = None
     blocks: bytes = b""
     repeats: int = 0
-    since: float = 0
-    last: float = 0
+    since: float = 0.0
+    last: float = 0.0
     seams: bytes = b""
     passing: bytes = b""
     away: int = 0
-    away_since: float = 0
+    away_since: float = 0.0
     references: dict[Light, Reference] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -169,7 +169,7 @@ class Past:
             previous=picture.view,
             seams=picture.seams.tobytes(),
             away=0,
-            away_since=0,
+            away_since=0.0,
             references={**self.references, light: Reference(view, sharpness.astype(np.float16))},
         )
 

@@ -180,13 +180,15 @@ def _view(quarter: Pixels) -> Pixels:
 
 
 def _seams(quarter: Pixels, hidden: Raster | None) -> Pixels:
+    seams = np.zeros(len(quarter), np.uint8)
+    if len(quarter) < 2:
+        return seams
     jumps = _greatest(cv2.absdiff(quarter[1:], quarter[:-1]))
     if hidden is not None:
         jumps[hidden[1:] | hidden[:-1]] = 0
     # More than three times the mean of nine rows, its own included, and more than noise.
     usual = cv2.boxFilter(jumps, cv2.CV_16U, (1, 9), normalize=False).astype(np.uint16)
     found = (jumps.astype(np.uint16) * 3 > usual + 12).astype(np.uint8) * 255
-    seams = np.zeros(len(quarter), np.uint8)
     seams[1:] = cv2.reduce(found, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
     return seams
 
