@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cameras.geometry import Geometry
 from cameras.models import Alert, Camera, GlobalSettings
-from captures import answers, coverage, days, filing, flags, ingest, ledger, quarantine
+from cameras.settings import Settings
+from cameras.sources import Still
+from captures import answers, coverage, days, filing, flags, ingest, ledger, quality, quarantine
 from captures.exceptions import NoPicture, NotRestorable
 from captures.imaging.quality.contract import Sort
 from captures.imaging.quality.past import Past
@@ -353,7 +356,7 @@ def test_past_below_other_masks_is_none(give):
     assert len(after) < len(before) / 4  # all black, where the scene was
 
 
-def test_detector_that_fails_never_costs_a_picture(give):
+def test_past_that_cannot_be_read_is_an_empty_one(give):
     timelapse = give(GOOD)
     take(timelapse)
     row = CameraPast.objects.get()
@@ -416,3 +419,26 @@ def test_camera_that_gives_bad_pictures_is_degraded_once_and_well_again_after_go
     assert (timelapse.camera.is_degraded, timelapse.camera.degraded_since) == (False, None)
     assert events("alert_raised", "alert_cleared") == ["alert_raised", "alert_cleared"]
     assert filing.frame_name(take(timelapse), "jpg").startswith(f"cameras/{timelapse.camera_id}/")
+
+
+def test_what_looks_at_a_picture_and_fails_never_costs_it(give):
+    timelapse = give(GOOD)
+    capture = take(timelapse)
+    still = Still(GOOD, None, 480, 272, "mjpeg", 0.1)
+    blind = quality.Rules(Settings(), Geometry(), Past(previous="no pixels", repeats="none", last=None))
+
+    seen = quality.look_at(still, blind, clock.now())
+    quality.write(capture, seen, [], blind)
+    quality.follow(capture, seen, [], blind, clock.now())
+
+    assert [reading for reading in seen.evaluation.readings if reading.error]
+    assert (seen.is_bad(blind), _last_row(capture).action) == (False, "saved")
+
+    blinder = quality.Rules(Settings(quality_ignored=None), Geometry(), Past())
+    unseen = quality.look_at(still, blinder, clock.now())
+    quality.write(capture, unseen, [], blinder)
+    quality.follow(capture, unseen, [], blinder, clock.now())
+
+    row = _last_row(capture)
+    assert (unseen.score, row.action, row.is_bad) == (None, "saved", False)
+    assert row.error.startswith("TypeError")

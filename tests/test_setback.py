@@ -29,6 +29,12 @@ def ahead(broker):
         state="missed",
         reason="scheduler_was_down",
     )
+    make_capture(
+        timelapse=timelapse,
+        slot=future - 2 * timedelta(minutes=1),
+        state="missed",
+        reason="not_planned_in_time",
+    )
     make_stored_capture(timelapse=timelapse, slot=future)
     Gap.objects.create(
         timelapse=timelapse,
