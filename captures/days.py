@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from django.db.models import Case, Count, IntegerField, Value, When
+from django.db.models import Count
 
 from captures.answers import Answer, why
-from captures.models import NOT_CALCULATED, Capture, Gap, Schedule, Timelapse
+from captures.models import NOT_CALCULATED, Capture, Gap, Schedule, Timelapse, span_of_slot
 from captures.versions import INSTANT
 from media_jobs import clock
 
@@ -80,9 +80,10 @@ def calendar(timelapse: Timelapse, first_day: date, last_day: date) -> list[Day]
 def _some_days(timelapse: Timelapse, days: Sequence[date]) -> list[Day]:
     limits = [_midnight(timelapse, day) for day in [*days, days[-1] + timedelta(days=1)]]
     # Cut at midnights that are given: no database has to know time zones, and for what is kept the index is enough.
-    number = _number_of(limits[1:])
     rows = (
-        timelapse.captures.filter(slot__gte=limits[0], slot__lt=limits[-1]).annotate(number=number).order_by()
+        timelapse.captures.filter(slot__gte=limits[0], slot__lt=limits[-1])
+        .annotate(number=span_of_slot(limits[1:]))
+        .order_by()
     )
     states: dict[int, Counter[str]] = defaultdict(Counter)
     reasons: dict[int, Counter[str]] = defaultdict(Counter)
@@ -100,15 +101,6 @@ def _some_days(timelapse: Timelapse, days: Sequence[date]) -> list[Day]:
                 states[day][State.MISSED] += count
                 reasons[day][gap.reason] += count
     return [_day(day, states[number], reasons[number]) for number, day in enumerate(days)]
-
-
-def _number_of(limits: Sequence[datetime], first: int = 0) -> Case | Value:
-    """Which of the spans that end at `limits` (exclusive) a slot lies in: found by halves, a month in 5 steps."""
-    if len(limits) == 1:
-        return Value(first, output_field=IntegerField())
-    half = len(limits) // 2
-    earlier = When(slot__lt=limits[half - 1], then=_number_of(limits[:half], first))
-    return Case(earlier, default=_number_of(limits[half:], first + half), output_field=IntegerField())
 
 
 def _day(day: date, states: Counter[str], reasons: Counter[str]) -> Day:

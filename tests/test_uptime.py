@@ -42,7 +42,7 @@ def test_days_and_outages_are_those_of_a_plain_count(django_assert_num_queries):
         rows += write(timelapse, first, fates)
     write(make_timelapse(), rows[0].slot, FATES)  # another camera's
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         found = uptime.uptime(camera, date(2026, 3, 27), date(2026, 3, 31))
 
     assert found.time_zone == "Europe/Vienna"

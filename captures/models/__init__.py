@@ -1,7 +1,7 @@
 """Timelapses, the schedules they had, the ledger, and how its pictures were judged."""
 
 from captures.models.judgements import CameraPast, JudgedPicture
-from captures.models.ledger import RULE_LENGTH, Capture, CaptureQuerySet
+from captures.models.ledger import RULE_LENGTH, Capture, CaptureQuerySet, span_of_slot
 from captures.models.timelapses import (
     KNOWN_TIMETABLES,
     NOT_CALCULATED,
@@ -27,4 +27,5 @@ __all__ = [
     "TimelapseQuerySet",
     "default_plan",
     "default_time_zone",
+    "span_of_slot",
 ]
