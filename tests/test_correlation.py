@@ -10,8 +10,10 @@ from captures.models import Capture
 from media_jobs import audit, clock, correlation
 from media_jobs.models import Decision, Event, MediaJob
 from tests.campaigns import running
-from tests.factories import make_camera, make_jpeg
+from tests.factories import NOON, make_camera
+from tests.misbehaving_cameras import make_picture
 from tests.stack import wait_for
+from timelapser.demo.scene import Scene
 from timelapser.logs import keep_the_deed_alone
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -46,7 +48,8 @@ def test_a_message_carries_the_deed_and_nothing_of_the_request():
 @pytest.fixture
 def timelapse(settings, tmp_path):
     settings.CAMERA_FOLDERS, settings.MIN_FREE_BYTES = [tmp_path], 0
-    (tmp_path / "yard.jpg").write_bytes(make_jpeg(160, 120))
+    seen = make_picture(Scene(160, 120), NOON)  # with something to see in it
+    (tmp_path / "yard.jpg").write_bytes(seen)
     return running(camera=make_camera(kind="files", address=str(tmp_path / "yard.jpg")))
 
 

@@ -109,4 +109,4 @@ def test_slots_that_were_tried_are_taken_and_it_is_said_until_when(ahead):
         Event.objects.get(type="clock_set_back").payload,
         Decision.objects.get(action="clock_set_back").facts,
     ):
-        assert (told["slots"], told["kept"], told["taken_until"]) == (1, 1, picture.slot.isoformat())
+        assert (told["slots"], told["kept"], told["taken_until"]) == (2, 1, picture.slot.isoformat())
