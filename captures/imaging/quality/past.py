@@ -27,6 +27,7 @@ _WEIGHTS = np.random.default_rng(1).integers(1, 65_000, BLOCK_PX * BLOCK_PX, np.
 # A new view that stays is the view: whoever has turned the camera away by mistake has been told for two days.
 _ADOPTED_AFTER_S = 2 * 86_400
 _ADOPTED_COUNT = 20
+_UNLEARNING = 0.99  # of a row that jumped remains with each good picture
 _FOLLOWING = 0.1  # of each good picture in its reference: that follows days and seasons, not a passing car
 
 
@@ -51,7 +52,7 @@ class Reference:
 class Past:
     """Of one camera. An empty past knows nothing, and what has to be compared with it is not read then.
 
-    `previous` (h, w, 3) BGR is the last good picture's view, `seams` its rows that jump; `passing` those of
+    `previous` (h, w, 3) BGR is the last good picture's view, `seams` the rows that jumped lately; `passing` those of
     the last picture of all, good or not: what stays is scene. `blocks` is what
     the last picture of all showed (blocks_of), which had come again `repeats` times in a row from `since` to `last`.
     `away` pictures in a row, from `away_since`, did not show the scene. Times are seconds since 1970.
@@ -167,11 +168,18 @@ class Past:
         return replace(
             self,
             previous=picture.view,
-            seams=picture.seams.tobytes(),
+            seams=self._learnt(picture.seams).tobytes(),
             away=0,
             away_since=0.0,
             references={**self.references, light: Reference(view, sharpness.astype(np.float16))},
         )
+
+    def _learnt(self, seams: Pixels) -> Pixels:
+        """A horizon jumps by some lights and not by others: where a row once jumped, it may again for long."""
+        if len(self.seams) != len(seams):
+            return seams
+        before = np.frombuffer(self.seams, np.uint8) * _UNLEARNING
+        return np.maximum(seams, before.astype(np.uint8))
 
     def _turned_away(self, picture: Picture, now: float) -> Past:
         since = self.away_since or now
