@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from cameras.models import Camera
 from captures import campaign, pictures, versions, zones
+from captures.effective import proposed_plan
 from captures.exceptions import PlanRefused
 from captures.models import Capture, Schedule, Timelapse
 from captures.plans import PlanField, by_path
@@ -86,7 +87,9 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
     camera = serializers.PrimaryKeyRelatedField(queryset=Camera.objects.all())
     camera_name = serializers.CharField(source="camera.name", read_only=True)
     camera_image_count = serializers.IntegerField(source="camera.image_count", read_only=True)
-    plan = PlanField(required=False, help_text="Every five minutes unless it is said.")
+    plan = PlanField(
+        required=False, help_text="Unless it is said: an interval, as the camera's settings propose it."
+    )
     plan_words = serializers.CharField(
         source="words", read_only=True, help_text="The plan as a person says it."
     )
@@ -172,6 +175,8 @@ class TimelapseSerializer(serializers.ModelSerializer[Timelapse]):
         return zones.known(name)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance is None and "plan" not in attrs:
+            attrs["plan"] = proposed_plan(attrs["camera"])
         if attrs.keys() & {"time_zone", "start_at", "end_at"}:
             self._check_moments(attrs)
         start_at = attrs.get("start_at", getattr(self.instance, "start_at", None))

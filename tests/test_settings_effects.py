@@ -123,6 +123,23 @@ def the_cameras_own_bytes_are_kept_too(world, _):
     assert (without.original, files.read(turned(world).original)) == ("", GOOD)
 
 
+@effect_of("new_interval_s")
+def new_timelapses_have_another_interval(world, request):
+    client = request.getfixturevalue("api")(request.getfixturevalue("operator"))
+    browser = request.getfixturevalue("pages")(request.getfixturevalue("operator"))
+
+    def found():
+        made = client.post("/api/v1/timelapses/", {"camera": world.camera.pk, "name": "Another"}).json()
+        page = browser.get(f"/cameras/{world.camera.pk}/start/").content.decode()
+        return made["plan_words"], "every 5 min" in page, "every 12 min" in page
+
+    before = found()
+    world.say(new_interval_s=720)
+
+    assert before == ("every 5 min", True, False)
+    assert found() == ("every 12 min", False, True)
+
+
 # --- quality ---
 
 

@@ -66,6 +66,17 @@ class Settings:
         help="The camera's own bytes beside a picture that was turned or cropped. Never where a mask hides anything.",
     )
 
+    new_interval_s: int = option(
+        300,
+        group=PICTURES,
+        label="New timelapses take one every",
+        minimum=1,
+        maximum=86_400,
+        unit="seconds",
+        levels=OF_CAMERAS,
+        help="What their form proposes, and their plan where the API is given none.",
+    )
+
     quality_enabled: bool = option(True, group=QUALITY, label="Judge each picture")
     quality_heavy: bool = option(
         False,

@@ -13,8 +13,9 @@ from django.db import transaction
 from cameras import places
 from cameras.models import Camera
 from captures import campaign, versions, zones
+from captures.effective import proposed_plan
 from captures.exceptions import PlanRefused
-from captures.intervalometer import Plan, PlanError, every
+from captures.intervalometer import Plan, PlanError
 from captures.models import Timelapse, default_time_zone
 from captures.serializers import candidate
 from media_jobs.filters import in_reach
@@ -34,7 +35,6 @@ WEEKDAYS = (
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 SPAN = re.compile(rf"({DATE.pattern})(?:\s*(?:to|until|[-–—…])\s*({DATE.pattern}))?")
 FIELDS = ("name", "time_zone", "start_at", "end_at", "stop_after_days", "stop_after_captures")
-PROPOSED = every(300)
 NO_PLACE = "The sun has a part in this: write where the camera stands."
 ASK_FOR_PLACE = (
     "The sun has a part in this, and nobody has written yet where the camera stands. Ask an administrator."
@@ -258,7 +258,8 @@ class StartForm(ScheduleForm):
             "time_zone": str(zone),
             "make_film": True,
         }
-        super().__init__(*args, camera=camera, plan=PROPOSED, now=now, may_place=may_place, **kwargs)
+        self.proposed = proposed_plan(camera)
+        super().__init__(*args, camera=camera, plan=self.proposed, now=now, may_place=may_place, **kwargs)
 
     def clean(self) -> dict[str, Any]:
         values = super().clean()
@@ -270,7 +271,7 @@ class StartForm(ScheduleForm):
         """The timelapse that a valid form would start, unsaved; of one that was not sent yet, by what it proposes."""
         if self.is_bound:
             return Timelapse(camera=self.placed_camera(), **self.fields_of_timelapse())
-        return Timelapse(camera=self.camera, plan=PROPOSED, time_zone=self.initial["time_zone"])
+        return Timelapse(camera=self.camera, plan=self.proposed, time_zone=self.initial["time_zone"])
 
     def start(self, *, by: str, complete_active: bool) -> Timelapse:
         """Creates and starts it, with its film. Raises CameraBusy, and then nothing was written."""
