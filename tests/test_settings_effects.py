@@ -10,7 +10,7 @@ from cameras import effective, health, observations, places, probing
 from cameras.configured import change, global_row
 from cameras.models import Camera, Weather
 from cameras.settings import Level, Settings, options
-from captures import campaign, degraded, derivatives, quarantine
+from captures import campaign, degraded, derivatives, ledger, quarantine
 from captures.effective import of_timelapse
 from captures.imaging.quality.table import DETECTORS
 from captures.intervalometer import Plan
@@ -394,6 +394,26 @@ def smalls_go_when_it_is_complete(world, _):
     work_off("thumbnail")
 
     assert not files.exists(small)
+
+
+@effect_of("thumbnail_batch", "thumbnail_high_load")
+def more_are_made_in_one_go(world, request):
+    request.getfixturevalue("monkeypatch").setattr(derivatives, "load", derivatives.Load())
+    name = request.node.callspec.params["name"]
+    for _number in range(8):
+        ledger.record_thumbnails(make_stored_capture(timelapse=world.timelapse))
+
+    def made():
+        before = Capture.objects.exclude(thumbnail="").count()
+        job = lifecycle.claim("thumbnail", worker="w1")
+        tracked.do(job, kinds.of(job.task).work)
+        return Capture.objects.exclude(thumbnail="").count() - before
+
+    world.say(thumbnail_batch=1)
+    alone = made()
+    world.say(**{name: 4})
+
+    assert (alone, made()) == (1, {"thumbnail_batch": 4, "thumbnail_high_load": 7}[name])
 
 
 def work_off(queue):
