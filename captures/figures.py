@@ -11,7 +11,7 @@ from django.db.models import Count, Q, Sum
 from captures.models import Capture, Timelapse
 from media_jobs.models import MediaJob
 
-MAKE = "captures.make_thumbnails"
+ONE, MANY = "captures.make_thumbnails", "captures.make_many_thumbnails"
 KEPT_S = 15  # the counts of a million rows take some tenths of a second: a page that is looked at asks again and again
 LATEST_JOBS = 200
 
@@ -76,9 +76,14 @@ def _of(sums: dict[str, Any], average_ms: float | None = None) -> Figures:
 
 
 def _average_ms(timelapse: Timelapse | None) -> float | None:
-    jobs = MediaJob.objects.filter(task=MAKE, state=MediaJob.State.DONE)
+    """Of the last pictures that were made one by one; else of the last time that all were made."""
+    jobs = MediaJob.objects.filter(state=MediaJob.State.DONE).order_by("-requested_at")
     if timelapse is not None:
         jobs = jobs.filter(topic=timelapse.topic)
-    results = jobs.order_by("-requested_at").values_list("result", flat=True)[:LATEST_JOBS]
+    results = jobs.filter(task=ONE).values_list("result", flat=True)[:LATEST_JOBS]
     times = [result["elapsed_ms"] for result in results if "elapsed_ms" in result]
-    return round(sum(times) / len(times), 1) if times else None
+    if times:
+        return round(sum(times) / len(times), 1)
+    last = jobs.filter(task=MANY).values_list("result", flat=True).first()
+    average: float | None = (last or {}).get("average_ms")
+    return average

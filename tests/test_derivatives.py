@@ -3,9 +3,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from captures import campaign, ledger
+from cameras.models import GlobalSettings
+from captures import campaign, derivatives, ledger
 from captures.models import Capture, Timelapse
-from media_jobs import files
+from media_jobs import files, tracked
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_jpeg, make_stored_capture, make_timelapse
 
@@ -163,3 +164,42 @@ def test_smalls_go_when_their_timelapse_is_complete_and_it_says_so(broker):
     assert (captures[purged].small, files.exists(small)) == ("", False)
     assert files.exists(captures[purged].thumbnail)
     assert files.exists(captures[kept].small)
+
+
+# --- many at once ---
+
+
+def ask_for(count):
+    captures = [make_stored_capture() for _ in range(count)]
+    for capture in captures:
+        ledger.record_thumbnails(capture)
+    return captures
+
+
+def test_a_worker_takes_as_many_along_as_the_settings_say(broker, monkeypatch):
+    monkeypatch.setattr(derivatives, "load", derivatives.Load())
+    GlobalSettings.objects.create(pk=GlobalSettings.ONLY, said={"thumbnail_batch": 3})
+    captures = ask_for(5)
+    files.delete(captures[1].file)
+
+    tracked.work("thumbnail", worker="w")
+
+    states = [MediaJob.objects.get(args__capture=capture.pk).state for capture in captures]
+    assert states == ["done", "queued", "done", "queued", "queued"]  # the second failed, and is tried again
+    assert MediaJob.objects.get(args__capture=captures[1].pk).error_code == "file_missing"
+    assert Capture.objects.exclude(thumbnail="").count() == 2
+
+
+def test_under_high_load_it_takes_more_until_few_wait(broker, monkeypatch):
+    monkeypatch.setattr(derivatives, "load", load := derivatives.Load())
+    said = {"thumbnail_batch": 2, "thumbnail_high_load": 10}
+    GlobalSettings.objects.create(pk=GlobalSettings.ONLY, said=said)
+    job = MediaJob(queue="thumbnail", task="captures.make_thumbnails")
+    sizes = []
+
+    for waiting in (9, 10, 2, 1, 9):
+        MediaJob.objects.all().delete()
+        ask_for(waiting)
+        sizes.append(load.batch(job))
+
+    assert sizes == [2, 25, 25, 2, 2]
