@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cameras import detection, stream_search
+from cameras import detection, seats, stream_search
 from cameras.models import Camera
 from cameras.sources import LoginRefused, SourceKind, offers, onvif
 from media_jobs import lifecycle, tracked
@@ -252,6 +252,16 @@ def test_a_silent_host_costs_no_more_than_its_time(devices, broker, monkeypatch)
     result = found(ask(devices["silent"]), broker)
     assert (result["code"], result["is_complete"]) == ("read_timed_out", False)
     assert time.monotonic() - begun < 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_seat_is_taken_from_pictures(devices, broker, settings):
+    settings.CAPTURES_PER_HOST = 1
+    with seats.seat(devices["rtsp"].address(MAIN)):
+        result = found(ask(devices["rtsp"]), broker)
+
+    assert (result["ok"], result["tried"], result["is_complete"]) == (False, 0, False)
+    assert "no seat left" in result["message"]
 
 
 @pytest.mark.django_db(transaction=True)
