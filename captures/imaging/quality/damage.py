@@ -45,7 +45,10 @@ def smear(picture: Picture, past: Past | None) -> float | None:
         structured &= ~picture.hidden
     tiles = (min(32, width), min(18, height))
     straight_, structured_ = (
-        cv2.resize(each.astype(np.float32), tiles, interpolation=cv2.INTER_AREA)
+        cv2.resize(each.view(np.uint8) * np.uint8(255), tiles, interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        )
+        / 255
         for each in (straight, structured)
     )
     near = cv2.blur(straight_, (8, 4)) / np.maximum(cv2.blur(structured_, (8, 4)), 0.02)

@@ -208,13 +208,13 @@ def sharpness_of(picture: Picture) -> npt.NDArray[np.float32]:
 
     Squares, so that edges count and noise does not. Their ratio is the sharpness: fog and dusk take from both.
     """
-    grey = picture.grey
     parts = []
-    for size in (3, 31):
+    # The coarse ones from the view, where seven pixels are thirty of the quarter, at a twentieth of the cost.
+    for grey, size in ((picture.grey, 3), (view_of(picture), 7)):
         away = cv2.absdiff(grey, cv2.blur(grey, (size, size)))
         squares = cv2.multiply(away, away, dtype=cv2.CV_16U)
-        parts.append(cv2.resize(squares.astype(np.float32), PARTS, interpolation=cv2.INTER_AREA))
-    return np.sqrt(np.stack(parts)).astype(np.float32)
+        parts.append(cv2.resize(squares, PARTS, interpolation=cv2.INTER_AREA))
+    return np.sqrt(np.stack(parts).astype(np.float32))
 
 
 def blocks_of(picture: Picture) -> bytes:
