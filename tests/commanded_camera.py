@@ -83,8 +83,8 @@ def _seen(pixels, trouble):
     if trouble == Trouble.DEFOCUSED:
         return cv2.GaussianBlur(pixels, (0, 0), height / 60)
     if trouble == Trouble.MOVED:
-        turn = cv2.getRotationMatrix2D((width / 2, height / 2), 5, 1.12)
-        turn[:, 2] += (width * 0.16, -height * 0.12)
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1, 1)
+        turn[:, 2] += (width * 0.14, -height * 0.1)
         return cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
     return pixels
 
