@@ -51,6 +51,8 @@ def about(topic: str) -> About:
     kind, _, number = topic.partition(".")
     if kind in {"timelapse", "camera"} and number.isdigit() and len(number) < 19:
         return About(f"{kind} {number}", reverse(kind, args=[int(number)]))
+    if topic == "settings":
+        return About("settings for all cameras", reverse("settings"))
     return About(topic, "")
 
 
