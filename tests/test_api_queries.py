@@ -14,7 +14,7 @@ from tests.test_quality_report import judged
 
 LISTS = [
     "cameras",
-    "alerts",
+    "alerts/?is_open=true",
     "timelapses",
     "captures",
     "recipes",
@@ -36,9 +36,9 @@ LISTS = [
     "cameras/{camera}/pictures/latest",
     "cameras/{camera}/uptime/?from_day=2026-05-01&until_day=2026-05-09",
     "captures/?state=stored&timelapse={timelapse}",
-    "evaluations",
+    "evaluations/?is_bad=true",
     "quality",
-    "cameras/{camera}/quality",
+    "cameras/{camera}/quality/?since=2026-05-04T00:00:00Z",
     "captures/?day=2026-05-04&timelapse={timelapse}",
 ]
 

@@ -6,7 +6,7 @@ from captures import flags
 from captures.models import Capture, Timelapse
 from media_jobs import clock, kinds, lifecycle, tracked
 from media_jobs.models import Event, MediaJob
-from tests.factories import make_recipe, make_stored_capture
+from tests.factories import make_recipe, make_stored_capture, make_video
 from tests.films import film_of, numbers_in, photographed
 from videos import automation, rendering, selection
 from videos.models import Recipe, Segment, Video
@@ -238,3 +238,14 @@ def test_flag_is_no_news_for_a_film_of_every_picture(broker):
     assert automation.follow(clock.now()) == 0
     video.refresh_from_db()
     assert (video.revision, video.asked_frames_revision) == (1, 1)
+
+
+def test_page_says_which_film_is_outdated(pages, viewer):
+    video = make_video(state="ready", revision=1, file="f", recipe=make_recipe(frames="clean"))
+
+    def shown():
+        return pages(viewer).get(f"/timelapses/{video.timelapse_id}/").content.decode()
+
+    assert "have changed since it was made" not in shown()
+    Timelapse.objects.update(frames_revision=1)
+    assert "have changed since it was made" in shown()
