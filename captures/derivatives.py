@@ -16,7 +16,7 @@ from captures.imaging.errors import BrokenPicture
 from captures.imaging.thumbnails import Box, make_thumbnails
 from captures.models import Capture, Timelapse
 from captures.pictures import digest_of
-from media_jobs import correlation, files, lifecycle
+from media_jobs import batches, correlation, files, lifecycle
 from media_jobs.events import EventType, emit
 from media_jobs.exceptions import WorkFailed
 from media_jobs.models import MediaJob
@@ -93,11 +93,16 @@ def _made(job: MediaJob) -> dict[str, Any]:
 
 
 def _take_along(job: MediaJob) -> None:
-    """Claimed, finished and committed together they cost less: bench/thumbnails.py."""
-    left = lifecycle.claim_more(job, load.batch(job) - 1)
+    """Of what follows captures: claimed and finished together they cost less (docs/derivatives.md).
+
+    Whatever is more urgent waits for the picture in hand, and for no more.
+    """
+    if job.priority != MediaJob.Priority.MEDIUM:
+        return
+    left = batches.claim_more(job, load.batch(job) - 1)
     done: list[tuple[MediaJob, dict[str, Any]]] = []
     try:
-        while left:
+        while left and not lifecycle.is_overtaken(job):
             other = left[0]
             with correlation.following(other.correlation_id):
                 try:
@@ -106,9 +111,8 @@ def _take_along(job: MediaJob) -> None:
                     lifecycle.fail(other, str(error), code=error.code, is_passing=error.is_passing)
             left.pop(0)
     finally:
-        lifecycle.finish_many(done)
-        for other in left:  # what stopped this was not theirs
-            lifecycle.hand_back(other)
+        batches.finish_many(done)
+        batches.give_back(left)
 
 
 class Load:

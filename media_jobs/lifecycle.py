@@ -43,46 +43,6 @@ def claim(queue: str, *, worker: str) -> MediaJob | None:
     return job
 
 
-def claim_more(job: MediaJob, most: int) -> list[MediaJob]:
-    """Up to `most` further jobs of the kind and the urgency of `job`, which are due, for its worker; in their order.
-
-    For work of which many pieces together cost less than each by itself. They are held for a lease, not for longer.
-    """
-    if most <= 0:
-        return []
-    now = clock.now()
-    with transaction.atomic():
-        line = MediaJob.objects.due(now).filter(queue=job.queue, task=job.task, priority=job.priority)
-        free = line.select_for_update(skip_locked=True).order_by("turn", "requested_at")
-        taken = MediaJob.objects.filter(pk__in=list(free.values_list("pk", flat=True)[:most]))
-        taken.update(
-            state=State.RUNNING,
-            attempt=F("attempt") + 1,
-            lease_until=now + LEASE,
-            worker=job.worker,
-            started_at=now,
-            error="",
-            error_code="",
-        )
-        claimed = list(taken.order_by("turn", "requested_at"))
-        for each in claimed:
-            tell(each, now)
-    return claimed
-
-
-def finish_many(results: Sequence[tuple[MediaJob, dict[str, Any]]]) -> None:
-    """running -> done for each, with its result; quiet ones in one transaction."""
-    now = clock.now()
-    with transaction.atomic():
-        for job, result in results:
-            if job.is_quiet and not job.key.endswith(mark_of(job.pk)):
-                ended = {"state": State.DONE, "finished_at": now, "lease_until": None, "result": result}
-                _held(job).update(progress_done=F("progress_total"), **ended)
-    for job, result in results:
-        if not job.is_quiet or job.key.endswith(mark_of(job.pk)):
-            finish(job, result)
-
-
 def prolong(held: Iterable[tuple[UUID, int]]) -> None:
     """Renews the leases of jobs, given by id and attempt, that are still held."""
     until = clock.now() + LEASE
@@ -222,6 +182,11 @@ def is_wanted_by_others(job: MediaJob) -> bool:
     """Whether other work that is at least as urgent is due in its queue."""
     line = MediaJob.objects.due(clock.now()).filter(queue=job.queue, priority__lte=job.priority)
     return line.exclude(pk=job.pk).exists()
+
+
+def is_overtaken(job: MediaJob) -> bool:
+    """Whether work that is more urgent is due in its queue."""
+    return MediaJob.objects.due(clock.now()).filter(queue=job.queue, priority__lt=job.priority).exists()
 
 
 def hold(job: MediaJob) -> bool:

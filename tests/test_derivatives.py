@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from cameras.models import GlobalSettings
-from captures import campaign, derivatives, ledger
+from captures import backfill, campaign, derivatives, ledger
 from captures.models import Capture, Timelapse
 from media_jobs import files, tracked
 from media_jobs.models import Event, MediaJob
@@ -188,6 +188,26 @@ def test_a_worker_takes_as_many_along_as_the_settings_say(broker, monkeypatch):
     assert states == ["done", "queued", "done", "queued", "queued"]  # the second failed, and is tried again
     assert MediaJob.objects.get(args__capture=captures[1].pk).error_code == "file_missing"
     assert Capture.objects.exclude(thumbnail="").count() == 2
+
+
+def test_a_person_waits_for_the_picture_in_hand_and_not_for_the_others(broker, monkeypatch):
+    monkeypatch.setattr(derivatives, "load", derivatives.Load())
+    captures = ask_for(6)
+    mine = make_stored_capture()
+    made = derivatives.derive
+
+    def ask_meanwhile(capture, *args, **kw):
+        if capture == captures[2]:
+            backfill.request_thumbnail(mine, by="otto")
+        return made(capture, *args, **kw)
+
+    monkeypatch.setattr(derivatives, "derive", ask_meanwhile)
+
+    tracked.work("thumbnail", worker="w")
+    tracked.work("thumbnail", worker="w")
+
+    states = [MediaJob.objects.get(args__capture=each.pk).state for each in [*captures, mine]]
+    assert states == ["done"] * 3 + ["queued"] * 3 + ["done"]
 
 
 def test_under_high_load_it_takes_more_until_few_wait(broker, monkeypatch):
