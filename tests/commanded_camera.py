@@ -49,12 +49,12 @@ class Trouble(StrEnum):
 
 
 class CommandedScene(Scene):
-    """The scene with noise and with the trouble of `trouble`, read anew for each picture."""
+    """The scene with noise and the trouble of `trouble`, read anew for each picture; its sun is highest at `noon`."""
 
-    def __init__(self, width=1280, height=720):
-        now_s = (datetime.now(UTC) - EPOCH).total_seconds()
-        noon = replace(HARBOUR, phase=(0.5 - now_s / DAY_S) % 1.0)
-        super().__init__(width, height, noon, day_s=DAY_S)
+    def __init__(self, width=1280, height=720, *, noon=None):
+        noon_s = ((noon or datetime.now(UTC)) - EPOCH).total_seconds()
+        view = replace(HARBOUR, phase=(0.5 - noon_s / DAY_S) % 1.0)
+        super().__init__(width, height, view, day_s=DAY_S)
         self.trouble = None
         self._chance = np.random.default_rng(5)
         self._noise = self._chance.normal(0, 2.5, (height + 64, width + 64, 3)).astype(np.int8)

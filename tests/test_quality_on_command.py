@@ -25,7 +25,7 @@ class Known:
     """A camera with its past, asked once a second."""
 
     def __init__(self):
-        self.scene = CommandedScene(640, 360)
+        self.scene = CommandedScene(640, 360, noon=START)
         self.past = Past()
         self.at = START
         self.frozen = b""

@@ -268,7 +268,7 @@ def test_discarded_picture_is_seen_and_restored_by_those_who_may(pages, operator
 
 @pytest.fixture(scope="module")
 def smeared():
-    scene = CommandedScene(640, 360)
+    scene = CommandedScene(640, 360, noon=NOON)
     scene.trouble = Trouble.SMEAR
     return encode_jpeg(scene.draw(NOON))
 
