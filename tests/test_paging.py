@@ -59,3 +59,34 @@ def test_pages_far_from_the_first_have_the_rows_that_counting_gives(viewer, api,
     assert found == expected
     assert max(costs) - min(costs) <= 2
     assert client.get(f"/api/v1/captures/?{query.format(timelapse)}page_size=7&page=99").status_code == 404
+
+
+def test_the_gallery_costs_the_same_for_many_pictures_and_far_back(viewer, pages):
+    timelapse, client = make_timelapse(), pages(viewer)
+
+    def add(first, count):
+        Capture.objects.bulk_create(
+            Capture(
+                timelapse=timelapse,
+                slot=NOON + timedelta(minutes=number),
+                taken_at=NOON,
+                give_up_at=NOON,
+                state="stored",
+                file="f",
+                bytes=1,
+                checksum="c",
+            )
+            for number in range(first, first + count)
+        )
+
+    def cost(query=""):
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(f"/timelapses/{timelapse.pk}/strip/{query}").status_code == 200
+        return len(queries)
+
+    add(0, 3)
+    cost()
+    few = cost()
+    add(3, 200)
+    assert cost() == few
+    assert cost("?before=2026-05-04T13:00:00Z") == few

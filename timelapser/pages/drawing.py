@@ -48,8 +48,10 @@ def draw(request: HttpRequest, cards: Sequence[Card], now: datetime, *, template
     drawn = [made(_Wish(_facts(card, surroundings), template, may_operate, card)) for card in cards]
     token = get_token(request) if may_operate else ""
     instant = now.isoformat()
-    # Both are of characters that need no escaping, and the rest is what templates have escaped.
-    return [mark_safe(text.replace(INSTANT, instant).replace(TOKEN, token)) for text in drawn]  # noqa: S308
+    return [
+        mark_safe(text.replace(INSTANT, instant).replace(TOKEN, token))  # noqa: S308 - templates have escaped the rest
+        for text in drawn
+    ]
 
 
 @lru_cache(maxsize=MOST_KEPT)
