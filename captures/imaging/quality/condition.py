@@ -25,6 +25,7 @@ _TEXTURE = 3.0  # levels of local deviation above which something is drawn
 _RELATED = 0.4  # local correlation above which it is the same drawing
 _UNRELATED = 0.68  # of what was drawn: of two scenes without anything in common a quarter is alike by chance
 _WINDOW = (11, 11)  # of the view of about 98 x 55 pixels
+_GONE = 0.2  # of the coarse differences: it is covered, dark or in fog, not out of focus
 _EDGES = 1.0  # levels of fine differences above which a part has edges
 _FEWEST_PARTS = 6  # of 16 x 9
 TOO_DARK = 16  # median level: night or a bag, nobody can tell
@@ -76,6 +77,8 @@ def defocused(picture: Picture, past: Past | None) -> float | None:
     )
     telling = (was_fine > _EDGES) & (was_coarse > _TEXTURE)
     if telling.sum() < _FEWEST_PARTS:
+        return None
+    if float(np.median(coarse[telling] / was_coarse[telling])) < _GONE:
         return None
     # Only these are divided: a part below a mask has no differences at all.
     before = was_fine[telling] / was_coarse[telling]
