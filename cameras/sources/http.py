@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -100,7 +101,7 @@ def _within(settings: SourceSettings, deadline: Deadline) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        failure = error
+        failure = copy(error)  # to the same one contextlib would give back the frames below
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
         failure = _typed(error)
     finally:
