@@ -246,7 +246,9 @@ class Weather(models.Model):
     place = models.CharField(max_length=20, unique=True, help_text="Latitude and longitude: 48.21,16.37.")
     provider = models.CharField(max_length=20, default="", help_text="Whose reading it is.")
     asked = models.CharField(
-        max_length=40, default="", help_text="Who was asked last, with which key (its mark): the failures are theirs."
+        max_length=40,
+        default="",
+        help_text="Who was asked last, with which key (its mark): the failures are theirs.",
     )
     observed_at = models.DateTimeField(null=True, help_text="The provider's own time of the reading.")
     fetched_at = models.DateTimeField(null=True, help_text="When it last answered with a reading.")

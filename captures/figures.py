@@ -83,7 +83,7 @@ def _average_ms(timelapse: Timelapse | None) -> float | None:
     results = jobs.filter(task=ONE).values_list("result", flat=True)[:LATEST_JOBS]
     times = [result["elapsed_ms"] for result in results if "elapsed_ms" in result]
     if times:
-        return round(sum(times) / len(times), 1)
+        return float(round(sum(times) / len(times), 1))
     last = jobs.filter(task=MANY).values_list("result", flat=True).first()
-    average: float | None = (last or {}).get("average_ms")
-    return average
+    average = (last or {}).get("average_ms")
+    return None if average is None else float(average)

@@ -101,7 +101,9 @@ def store(capture: Capture, picture: StoredPicture, settings: Settings | None = 
     """
     now = clock.now()
     timelapse = capture.timelapse
-    weather = places.reading_for(timelapse.camera, capture.slot, settings)  # from our own rows: nobody is asked
+    weather = places.reading_for(
+        timelapse.camera, capture.slot, settings
+    )  # from our own rows: nobody is asked
     with transaction.atomic():
         held = _held(capture).update(
             state=State.STORED,

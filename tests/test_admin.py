@@ -469,7 +469,7 @@ def test_actions_on_timelapses_calculate_anew_cancel_and_ask_for_thumbnails(brow
     anew = act(browser, Timelapse, "reschedule", timelapse, make_timelapse(name="Idle"))
     cancelled = act(browser, Timelapse, "cancel_work", timelapse)
 
-    assert asked == ["Thumbnails asked for: 1."]
+    assert asked == ["Timelapses whose thumbnails are made: 1."]
     assert anew[0] == "Calculated anew: 1."
     assert anew[1].startswith("Idle: ")
     assert timelapse.schedules.count() == 2

@@ -62,6 +62,12 @@ WRITES = {
     "post timelapse-outlook-preview": EVERYBODY,
     "post timelapse-outlook-preview-form": EVERYBODY,
     "post capture-thumbnail": OPERATORS,
+    "post capture-set-flag": OPERATORS,
+    "post capture-take-back": OPERATORS,
+    "post judgement-test": OPERATORS,
+    "post camera-leave-degraded": OPERATORS,
+    "post weather-refresh": OPERATORS,
+    "post weather-check-key": ADMINS,
     "post export": ADMINS,
     "post import": ADMINS,
     "patch settings-detail": ADMINS,
@@ -201,6 +207,7 @@ def things(db):
         "video": video.pk,
         "job": make_job().pk,
         "decision": 1,
+        "evaluation": 1,
         "site": Site.objects.create(name="Alp", slug="alp").pk,
     }
 

@@ -32,6 +32,15 @@ from timelapser.viewsets import NothingHere, SystemView, TokenView
 from timelapser.work_list import WorkViewSet
 from videos.viewsets import RecipeViewSet, VideoViewSet
 
+STORAGE_DEEDS = (
+    ("", "get", "retrieve"),
+    ("thumbnails/", "post", "thumbnails"),
+    ("verify/", "post", "verify"),
+    ("repair/", "post", "repair"),
+    ("clean-up/", "post", "clean_up"),
+    ("delete-thumbnails/", "post", "delete_thumbnails"),
+)
+
 router = SimpleRouter()
 router.register("cameras", CameraViewSet, basename="camera")
 router.register("timelapses", TimelapseViewSet, basename="timelapse")
@@ -70,20 +79,20 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "cameras/<int:pk>/quality/",
         CameraQualityViewSet.as_view({"get": "report"}),
-        name="api-camera-quality",
+        name="camera-judgement",
     ),
     path(
         "cameras/<int:pk>/leave-degraded/",
         CameraQualityViewSet.as_view({"post": "leave_degraded"}),
-        name="api-camera-leave-degraded",
+        name="camera-leave-degraded",
     ),
-    path("quality/", QualityViewSet.as_view({"get": "fleet"}), name="api-quality"),
+    path("quality/", QualityViewSet.as_view({"get": "fleet"}), name="judgement"),
     path(
         "quality/test/",
         QualityViewSet.as_view(
             {"post": "test"}, parser_classes=[BoundedForm], throttle_classes=[TrialThrottle]
         ),
-        name="api-quality-test",
+        name="judgement-test",
     ),
     path(
         "cameras/<int:pk>/geometry/",
@@ -107,15 +116,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
             ("timelapses/<int:pk>/", TimelapseSettingsViewSet, "timelapse-settings"),
         )
     ),
-    path("settings/history/", SettingChangeViewSet.as_view({"get": "list"}), name="settings-history"),
-    path("configuration/export/", ExportView.as_view(), name="export"),
-    path("configuration/import/", ImportView.as_view(), name="import"),
-    path("events/", EventsView.as_view(), name="events"),
-    path("queues/", QueuesView.as_view(), name="queues"),
-    path("workers/", WorkersView.as_view(), name="workers"),
-    path("system/", SystemView.as_view(), name="system"),
-    path("token/", TokenView.as_view(), name="token"),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
     *(
         path(
             f"{where}storage/{deed}",
@@ -129,6 +129,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         for deed, method, action in STORAGE_DEEDS
         if not (where and action == "thumbnails")  # timelapses/{id}/thumbnails/
     ),
+    path("settings/history/", SettingChangeViewSet.as_view({"get": "list"}), name="settings-history"),
+    path("configuration/export/", ExportView.as_view(), name="export"),
+    path("configuration/import/", ImportView.as_view(), name="import"),
+    path("events/", EventsView.as_view(), name="events"),
+    path("queues/", QueuesView.as_view(), name="queues"),
+    path("workers/", WorkersView.as_view(), name="workers"),
+    path("system/", SystemView.as_view(), name="system"),
+    path("token/", TokenView.as_view(), name="token"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="api-docs"),
     re_path("", NothingHere.as_view()),
 ]

@@ -37,11 +37,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """Width and height in pixels as it is to be looked at (EXIF orientation applied); JPEG, PNG or WEBP."""
+    """Width and height in pixels as it is to be looked at (EXIF orientation applied); JPEG, PNG or WEBP.
+
+    `orientation` is EXIF's, 1-8: how the coded pixels have to be turned for it.
+    """
 
     width: int
     height: int
     format: str
+    orientation: int = 1
 
 
 def read_header(data: bytes) -> PictureFacts:
@@ -96,9 +100,10 @@ def _facts(kind: str, image: ImageFile.ImageFile) -> PictureFacts:
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
         raise BrokenPicture(f"absurdly large: {width} x {height}")
-    if _orientation(image.info.get("exif", b"")) in _TURNED:
+    orientation = _orientation(image.info.get("exif", b""))
+    if orientation in _TURNED:
         width, height = height, width
-    return PictureFacts(width, height, kind)
+    return PictureFacts(width, height, kind, orientation)
 
 
 def _orientation(exif: bytes) -> int:

@@ -31,13 +31,15 @@ TITLES: dict[Deed, str] = {
 }
 
 
-def request(deed: Deed, timelapse: Timelapse | None, *, by: str, **wish: bool) -> tuple[MediaJob, bool]:
-    """Records the job; `wish` is what the deed knows: `deep` of verify and repair, `dry_run` of clean-up.
+def request(
+    deed: Deed, timelapse: Timelapse | None, *, by: str, deep: bool = False, dry_run: bool = True
+) -> tuple[MediaJob, bool]:
+    """Records the job. `deep` is for verify and repair, `dry_run` for clean-up; other deeds do not know them.
 
     Returns it, and whether it is new: the same wish that is active is the same job. Raises TooManyWaiting.
     """
     scope = timelapse.pk if timelapse else None
-    wishes = {"deep": False, "dry_run": True} | wish
+    wishes = {"deep": deep, "dry_run": dry_run}
     said = {name: wishes[name] for name in _KNOWS.get(deed, ())}
     topic = topic_of(timelapse)
     words = "".join(f" {_WORDS[name]}" for name, is_wanted in said.items() if is_wanted)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from captures.imaging.errors import BrokenPicture
 from captures.imaging.pictures import Pixels, read_header
+from captures.imaging.quality.decode import END_OF_JPEG, decoded
 
 Raster = npt.NDArray[np.bool_]  # (height, width), True is hidden
 
@@ -21,24 +22,21 @@ Raster = npt.NDArray[np.bool_]  # (height, width), True is hidden
 QUARTER_SIDE_PX = 640
 HALF_SIDE_PX = 1280
 VIEW_PX = 5400
-_REDUCED = {
-    1: cv2.IMREAD_COLOR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
-_END_OF_JPEG = b"\xff\xd9"  # ITU-T T.81, B.1.1.3
 _START_OF_SCAN = 0xDA
 _PNG_SIGNATURE_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What the file itself says. `error` is why it is not whole, empty where nothing is missing."""
+    """What the file itself says. `error` is why it is not whole, empty where nothing is missing.
+
+    `warning` is what the decoder says about wrong bits in it, empty where it says nothing.
+    """
 
     bytes: int
     format: str
     error: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +79,14 @@ class Picture:
         most = HALF_SIDE_PX if heavy else QUARTER_SIDE_PX
         reduction = 1 if full else next((n for n in (1, 2, 4) if side <= n * most), 8)
         error = _what_is_missing(data, header.format)
-        pixels = _decoded(data, reduction)
+        pixels, warning = decoded(data, header, reduction)
         if pixels is None and header.format == "JPEG":
             # OpenCV refuses what ends too early, and shows what is there once it is closed.
-            pixels = _decoded(data + _END_OF_JPEG, reduction)
+            pixels, warning = decoded(data + END_OF_JPEG, header, reduction)
             error = error or "not whole: it ends too early"
         if pixels is None:
             raise BrokenPicture(error or f"not a readable {header.format}: nothing in it decodes")
-        facts = FileFacts(len(data), header.format, error)
+        facts = FileFacts(len(data), header.format, error, warning)
         return cls._of(pixels, header.width, header.height, full=full, heavy=heavy, file=facts)
 
     @classmethod
@@ -153,14 +151,6 @@ def median_of(grey: Pixels) -> float:
     return float(np.searchsorted(levels, levels[-1] / 2))
 
 
-def _decoded(data: bytes, reduction: int) -> Pixels | None:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[reduction])
-    except cv2.error:
-        return None
-    return None if pixels is None else _pixels(pixels)
-
-
 def _at_most(pixels: Pixels, side: int) -> Pixels:
     height, width = pixels.shape[:2]
     longest = max(height, width)
@@ -214,7 +204,7 @@ def _raster(hidden: Raster | None, height: int, width: int) -> Raster | None:
 def _what_is_missing(data: bytes, form: str) -> str:
     if form == "JPEG":
         scan = _first_scan(data)
-        if scan is None or data.find(_END_OF_JPEG, scan) < 0:
+        if scan is None or data.find(END_OF_JPEG, scan) < 0:
             return "not whole: its end marker is missing"
     elif form == "PNG":
         return _png_damage(data)
