@@ -334,3 +334,16 @@ def test_pages_of_quality_have_no_inline_script_or_style_and_their_parts_are_dra
         asked = address.count("part=")
         assert text.count('hx-swap-oob="true"') == asked, address
     assert client.get(reverse("camera-quality", args=[Camera.objects.count() + 999])).status_code == 404
+
+
+def test_overview_shows_the_cameras_to_look_at_first_and_all_where_asked(pages, viewer):
+    for number in range(60):
+        make_camera(name=f"Camera {number:02}")
+    browser = pages(viewer)
+
+    first = browser.get("/quality/").content.decode()
+    every = browser.get("/quality/?cameras=all").content.decode()
+
+    assert (first.count("data-camera="), every.count("data-camera=")) == (50, 60)
+    assert "Show the other 10 cameras, too" in first
+    assert "Show the other" not in every

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from captures.models.ledger import Capture
 
@@ -45,6 +46,8 @@ class JudgedPicture(models.Model):
                 include=["score", "is_bad", "action", "error"],
                 name="captures_judged_by_time",
             ),
+            models.Index(fields=["camera", "-at"], condition=Q(is_bad=True), name="captures_bad_by_camera"),
+            models.Index(fields=["-at"], condition=Q(is_bad=True), name="captures_bad_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -38,6 +38,7 @@ CAMERA_PARTS = {
     "quarantine": "quality/_quarantine.html",
     "evaluations": "quality/_evaluations.html",
 }
+SHOWN_CAMERAS = 50  # a row takes more than a millisecond to draw
 SHOWN_FAILURES = 12
 SHOWN_EVALUATIONS = 20
 RECENT = 1000  # pictures: however long a timelapse lasts, its panel costs the same
@@ -53,11 +54,15 @@ Action = JudgedPicture.Action
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Which bad pictures somebody wants to see; `before` is where the page before this one ended."""
+    """What somebody wants to see: which bad pictures, and every camera or those to look at first.
+
+    `before` is where the page before this one ended.
+    """
 
     camera: int | None = None
     sort: str = ""
     before: int | None = None
+    is_whole: bool = False
 
     @classmethod
     def of(cls, request: HttpRequest) -> Wish:
@@ -67,6 +72,7 @@ class Wish:
             camera=_number(request.GET.get("camera", "")),
             sort=sort if sort in set(Sort) else "",
             before=_number(request.GET.get("before", "")),
+            is_whole=request.GET.get("cameras") == "all",
         )
 
     @property
@@ -121,7 +127,14 @@ class Fleet:
     @cached_property
     def rows(self) -> list[CameraRow]:
         """Those that somebody should look at first: degraded ones, then those with the lowest score."""
-        rows = [
+        order = sorted(
+            self.report.cameras,
+            key=lambda one: (
+                not one.camera.is_degraded,
+                101 if one.lately.average is None else one.lately.average,
+            ),
+        )
+        return [
             CameraRow(
                 camera=one.camera,
                 count=one.lately.count,
@@ -130,11 +143,12 @@ class Fleet:
                 spark=spark(one.per_day),
                 last_failure=one.last_failure,
             )
-            for one in self.report.cameras
+            for one in (order if self.wish.is_whole else order[:SHOWN_CAMERAS])
         ]
-        return sorted(
-            rows, key=lambda row: (not row.camera.is_degraded, 101 if row.average is None else row.average)
-        )
+
+    @property
+    def more_cameras(self) -> int:
+        return len(self.report.cameras) - len(self.rows)
 
     @cached_property
     def failures(self) -> Leaf:
