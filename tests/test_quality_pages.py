@@ -1,5 +1,6 @@
 """The pages of quality without a browser: what they show, whom they let do what; a picture on trial is kept nowhere."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -66,7 +67,7 @@ def discarded(timelapse):
 
 def words_of(response):
     """The text as a person reads it."""
-    text = re.sub(r"<[^>]+>", " ", response.content.decode())
+    text = html.unescape(re.sub(r"<[^>]+>", " ", response.content.decode()))
     return re.sub(r"\s+", " ", text).replace("\u202f", " ").replace("\xa0", " ")
 
 
