@@ -16,7 +16,7 @@ from cameras.models import Camera
 from captures import framing
 from media_jobs import roles
 from media_jobs.serializers import JobSerializer
-from media_jobs.viewsets import job_response
+from media_jobs.viewsets import Conflict, job_response
 
 
 class FlipSerializer(serializers.Serializer[Any]):
@@ -117,7 +117,14 @@ class CameraGeometryViewSet(GenericViewSet[Camera]):
         return job_response(shots.request(camera, geometry, by=request.user.get_username()), request)
 
     def _show(self, camera: Camera) -> Response:
-        return Response(GeometrySerializer(Geometry.from_document(camera.geometry)).data)
+        try:
+            geometry = Geometry.from_document(camera.geometry)
+        except GeometryRefused as error:
+            raise Conflict(
+                "What is stored cannot be read, so nothing of this camera is stored. Put a geometry anew.",
+                "geometry_unreadable",
+            ) from error
+        return Response(GeometrySerializer(geometry).data)
 
 
 def _read(written: Any, under: str = "") -> Geometry:

@@ -254,6 +254,17 @@ def test_mask_that_cannot_be_read_stores_nothing(cameras, settings):
     assert not list(settings.MEDIA_ROOT.rglob("*.*"))
 
 
+def test_mask_that_cannot_be_read_is_told_and_drawn_anew(api, admin):
+    camera = make_camera(geometry={"masks": "all of it"})
+    address = f"/api/v1/cameras/{camera.pk}/geometry/"
+
+    told = api(admin).get(address)
+    drawn = api(admin).put(address, {"rotate": 90}, format="json")
+
+    assert (told.status_code, told.json()["code"]) == (409, "geometry_unreadable")
+    assert (drawn.status_code, drawn.json()["rotate"]) == (200, 90)
+
+
 def test_cameras_give_what_is_looked_for_and_it_would_be_found():
     data = snapshot(DAYLIGHT)
     grey = encode_jpeg(np.full((64, 64, 3), 90, np.uint8))
