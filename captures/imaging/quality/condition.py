@@ -16,6 +16,7 @@ import numpy.typing as npt
 from captures.imaging.pictures import Pixels
 from captures.imaging.quality.past import Past, Reference, are_alike, blocks_of, sharpness_of, view_of
 from captures.imaging.quality.picture import Picture, median_of
+from captures.imaging.quality.shift import Shift, edges_of, shift_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,6 +29,11 @@ _WINDOW = (11, 11)  # of the view of about 98 x 55 pixels
 _GONE = 0.2  # of the coarse differences: it is covered, dark or in fog, not out of focus
 _EDGES = 1.0  # levels of fine differences above which a part has edges
 _FEWEST_PARTS = 6  # of 16 x 9
+_IN_PLACE_PX = 1  # of the view
+_FARTHEST = 0.35  # of a side: beyond it too little is left to agree
+_AGREED = 0.5  # of the tiles; measured: cameras that were moved 0.5-1, others, clouds and cranes below 0.45
+_NOWHERE = 3.0  # standard deviations below which nothing is left in its place
+_SAME_LIGHT, _OFFSET = 1.4, 8  # times as bright; levels, below which noise is brighter than what is seen
 TOO_DARK = 16  # median level: night or a bag, nobody can tell
 
 
@@ -86,7 +92,11 @@ def defocused(picture: Picture, past: Past | None) -> float | None:
 
 
 def moved(picture: Picture, past: Past | None) -> float | None:
-    """How far the scene has moved, as a share of the width; 1 where it is another scene altogether."""
+    """How far the scene has moved, as a share of the width; 1 where it is another scene altogether.
+
+    Only what most parts of the picture agree on is believed, and nothing where the edges are in their place, by
+    whatever light. That nothing is where it was counts only against what was seen by the same light.
+    """
     if past is None:
         return None
     reference = past.reference_for(picture)
@@ -100,29 +110,48 @@ def moved(picture: Picture, past: Past | None) -> float | None:
     ]
     if min(share for share, _ in lost) < 0.5:
         return 0.0
-    view = view_of(picture)
-    found = [_shift(view, each) for each in befores]
-    nearest = min(found)
-    if nearest < 1:
-        return nearest
-    return 1.0 if all(share > _UNRELATED and drawn > 0.5 for share, drawn in lost) else 0.0
+    edges, views = edges_of(view_of(picture)), _befores(picture, past, past.references.values())
+    shifts = [shift for each in views if (shift := shift_of(edges, edges_of(each))) is not None]
+    if any(max(abs(each.right), abs(each.down)) <= _IN_PLACE_PX for each in shifts):
+        return 0.0
+    width = int(picture.view.shape[1])
+    found = [math.hypot(each.right, each.down) / width for each in shifts if _is_believed(each, picture)]
+    if found:
+        return min(found)
+    is_elsewhere = all(share > _UNRELATED and drawn > 0.5 for share, drawn in lost)
+    is_nowhere = all(each.in_place < _NOWHERE for each in shifts)
+    return 1.0 if reference is not None and is_elsewhere and is_nowhere else 0.0
+
+
+def _is_believed(shift: Shift, picture: Picture) -> bool:
+    height, width = picture.view.shape[:2]
+    is_near = abs(shift.right) <= _FARTHEST * width and abs(shift.down) <= _FARTHEST * height
+    return is_near and shift.agreeing >= _AGREED
 
 
 def still_shown(picture: Picture, past: Past, height: float) -> tuple[float, float]:
     """Shares of what was drawn above that height (0 top, 1 bottom), and below it, which are there still.
 
-    0 where nothing was.
+    0 where nothing was, and where the light is another one.
     """
-    compared = _compared(picture, _befores(picture, past, ()))
+    befores = _befores(picture, past, ())
+    compared = _compared(picture, befores)
     if compared is None:
         return 0.0, 0.0
-    related, _, was = compared[0]
+    (related, _, was), view = compared[0], view_of(picture)
     row = round(height * len(was))
     above, below = (
-        float(part.mean()) if len(part) else 0.0
-        for part in (related[:row][was[:row] > _TEXTURE], related[row:][was[row:] > _TEXTURE])
+        float(related[part][was[part] > _TEXTURE].mean())
+        if (was[part] > _TEXTURE).any() and _is_as_bright(view[part], befores[0][part])
+        else 0.0
+        for part in (slice(row), slice(row, None))
     )
     return above, below
+
+
+def _is_as_bright(now: Pixels, before: Pixels) -> bool:
+    levels = float(np.median(now)) + _OFFSET, float(np.median(before)) + _OFFSET
+    return max(levels) < _SAME_LIGHT * min(levels)
 
 
 def _befores(picture: Picture, past: Past, references: Iterable[Reference]) -> list[Pixels]:
@@ -147,25 +176,6 @@ def _compared(
         correlation = cv2.blur(now * before, _WINDOW) / np.maximum(strength * was, 1e-3)
         found.append((correlation > _RELATED, strength, was))
     return found or None
-
-
-def _shift(now: Pixels, before: Pixels) -> float:
-    """By phase correlation (Kuglin & Hines 1975), believed where the scenes then agree; 1 where they do not."""
-    height, width = now.shape
-    window = cv2.createHanningWindow((width, height), cv2.CV_32F) if min(now.shape) > 1 else None
-    drawn, was = _drawn(now), _drawn(before)
-    (right, down), _ = cv2.phaseCorrelate(was, drawn, window)
-    across, along = round(right), round(down)
-    if abs(across) > width // 2 or abs(along) > height // 2:
-        return 1.0
-    here = drawn[max(0, along) : height + min(0, along), max(0, across) : width + min(0, across)]
-    there = was[max(0, -along) : height + min(0, -along), max(0, -across) : width + min(0, -across)]
-    here_strength, there_strength = _deviation(here), _deviation(there)
-    correlation = cv2.blur(here * there, _WINDOW) / np.maximum(here_strength * there_strength, 1e-3)
-    drawn_there = there_strength > _TEXTURE
-    if not drawn_there.any() or float((correlation > _RELATED)[drawn_there].mean()) < 0.5:
-        return 1.0
-    return float(math.hypot(right, down) / width)
 
 
 def _drawn(view: Pixels) -> Floats:

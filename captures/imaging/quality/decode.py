@@ -47,8 +47,9 @@ def decoded(data: bytes, facts: PictureFacts, reduction: int) -> tuple[Pixels | 
 
 
 def _decoded_jpeg(data: bytes, facts: PictureFacts, reduction: int) -> tuple[Pixels | None, str]:
-    size = (facts.height, facts.width) if facts.orientation < 5 else (facts.width, facts.height)
-    height, width = (-(-side // reduction) for side in size)
+    height, width = (-(-side // reduction) for side in (facts.height, facts.width))
+    if facts.orientation in range(5, 9):
+        height, width = width, height
     warning = ""
     for is_strict in (True, False):
         try:

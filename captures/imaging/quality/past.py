@@ -17,7 +17,7 @@ from captures.imaging.pictures import Pixels
 from captures.imaging.quality.contract import Evaluation, Sort
 from captures.imaging.quality.picture import Picture, extremes_of, median_of
 
-_MAGIC = b"TLP1"
+_MAGIC = b"TLP2"
 BLOCK_PX = 16
 PARTS = (16, 9)
 _SHOWS_SOMETHING = 8  # levels within a block; a black night and a blown sky are alike every time
@@ -52,10 +52,11 @@ class Reference:
 class Past:
     """Of one camera. An empty past knows nothing, and what has to be compared with it is not read then.
 
-    `previous` (h, w, 3) BGR is the last good picture's view, `seams` the rows that jumped lately; `passing` those of
-    the last picture of all, good or not: what stays is scene. `blocks` is what
+    `previous` (h, w, 3) BGR is the last good picture's view, `seams` the rows that jumped lately, however little
+    (Picture.hints); `passing` those of the last picture of all, good or not: what stays is scene. `blocks` is what
     the last picture of all showed (blocks_of), which had come again `repeats` times in a row from `since` to `last`.
-    `away` pictures in a row, from `away_since`, did not show the scene. Times are seconds since 1970.
+    `away` pictures in a row, from `away_since`, did not show the scene; of `warned` ones in a row the decoder warned.
+    Times are seconds since 1970.
     """
 
     previous: Pixels | None = None
@@ -67,13 +68,14 @@ class Past:
     passing: bytes = b""
     away: int = 0
     away_since: float = 0.0
+    warned: int = 0
     references: dict[Light, Reference] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Less than 40 KB."""
         views = [self.previous, *(each.view for each in self.references.values())]
         head: dict[str, Any] = {
-            "figures": [self.repeats, self.since, self.last, self.away, self.away_since],
+            "figures": [self.repeats, self.since, self.last, self.away, self.away_since, self.warned],
             "blocks": self.blocks.hex(),
             "seams": [self.seams.hex(), self.passing.hex()],
             "shapes": [None if view is None else list(view.shape) for view in views],
@@ -115,7 +117,7 @@ class Past:
                 raise ValueError("a reference without its view")
             figures = np.frombuffer(bytes.fromhex(sharpness), np.float16)
             references[Light(light)] = Reference(view, figures.reshape(2, *PARTS[::-1]))
-        repeats, since, last, away, away_since = head["figures"]
+        repeats, since, last, away, away_since, warned = head["figures"]
         return cls(
             previous=views[0],
             blocks=bytes.fromhex(head["blocks"]),
@@ -126,6 +128,7 @@ class Past:
             passing=bytes.fromhex(head["seams"][1]),
             away=int(away),
             away_since=float(away_since),
+            warned=int(warned),
             references=references,
         )
 
@@ -147,7 +150,8 @@ class Past:
             repeats=self.repeats + 1 if is_again else 0,
             since=self.since if is_again else now,
             last=now,
-            passing=picture.seams.tobytes(),
+            passing=picture.hints.tobytes(),
+            warned=self.warned + 1 if picture.file is not None and picture.file.warning else 0,
         )
         if evaluation.sort is Sort.DAMAGE:
             return past
@@ -168,18 +172,18 @@ class Past:
         return replace(
             self,
             previous=picture.view,
-            seams=self._learnt(picture.seams).tobytes(),
+            seams=self._learnt(picture.hints).tobytes(),
             away=0,
             away_since=0.0,
             references={**self.references, light: Reference(view, sharpness.astype(np.float16))},
         )
 
-    def _learnt(self, seams: Pixels) -> Pixels:
+    def _learnt(self, hints: Pixels) -> Pixels:
         """A horizon jumps by some lights and not by others: where a row once jumped, it may again for long."""
-        if len(self.seams) != len(seams):
-            return seams
+        if len(self.seams) != len(hints):
+            return hints
         before = np.frombuffer(self.seams, np.uint8) * _UNLEARNING
-        return np.maximum(seams, before.astype(np.uint8))
+        return np.maximum(hints, before.astype(np.uint8))
 
     def _turned_away(self, picture: Picture, now: float) -> Past:
         since = self.away_since or now

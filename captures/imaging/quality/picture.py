@@ -22,6 +22,7 @@ Raster = npt.NDArray[np.bool_]  # (height, width), True is hidden
 QUARTER_SIDE_PX = 640
 HALF_SIDE_PX = 1280
 VIEW_PX = 5400
+_JUMP, _HINT = 12, 3  # levels, of three times a row's jump above the sum around it
 _START_OF_SCAN = 0xDA
 _PNG_SIGNATURE_BYTES = 8
 
@@ -46,9 +47,9 @@ class Picture:
     `quarter` (h, w, 3) BGR and `grey` (h, w) are reduced to a long side of at most 640 pixels, never enlarged; `half`
     (h, w) grey, at most 1280, only where it is looked at closely; `view` (h, w, 3) BGR is small enough to be remembered
     (at most VIEW_PX pixels). `seams` (h,) says of each row of `quarter` which share of its width jumps against the row
-    above as no row near it does, in 1/255. `pixels` (height, width, 3) BGR only where asked
-    for. `hidden` has the size of `grey`, True where a mask covers; None where nothing is covered. `file` is None for
-    pixels of a stream.
+    above as no row near it does, in 1/255; `hints` (h,) the same of jumps that are barely there. `pixels` (height,
+    width, 3) BGR only where asked for. `hidden` has the size of `grey`, True where a mask covers; None where nothing
+    is covered. `file` is None for pixels of a stream.
     """
 
     width: int
@@ -57,6 +58,7 @@ class Picture:
     grey: Pixels
     view: Pixels
     seams: Pixels
+    hints: Pixels
     half: Pixels | None = None
     pixels: Pixels | None = None
     hidden: Raster | None = None
@@ -120,13 +122,15 @@ class Picture:
         quarter = _at_most(pixels, QUARTER_SIDE_PX)
         half = _at_most(pixels, HALF_SIDE_PX) if heavy else None
         raster = _raster(hidden, quarter.shape[0], quarter.shape[1])
+        seams, hints = _seams(quarter, raster)
         return cls(
             width=width,
             height=height,
             quarter=quarter,
             grey=_grey(quarter),
             view=_view(quarter),
-            seams=_seams(quarter, raster),
+            seams=seams,
+            hints=hints,
             half=None if half is None else _grey(half),
             pixels=pixels if full else None,
             hidden=raster,
@@ -169,18 +173,20 @@ def _view(quarter: Pixels) -> Pixels:
     return _pixels(cv2.resize(quarter, size, interpolation=cv2.INTER_AREA))
 
 
-def _seams(quarter: Pixels, hidden: Raster | None) -> Pixels:
-    seams = np.zeros(len(quarter), np.uint8)
+def _seams(quarter: Pixels, hidden: Raster | None) -> tuple[Pixels, Pixels]:
+    seams, hints = np.zeros((2, len(quarter)), np.uint8)
     if len(quarter) < 2:
-        return seams
+        return seams, hints
     jumps = _greatest(cv2.absdiff(quarter[1:], quarter[:-1]))
     if hidden is not None:
         jumps[hidden[1:] | hidden[:-1]] = 0
-    # More than three times the mean of nine rows, its own included, and more than noise.
-    usual = cv2.boxFilter(jumps, cv2.CV_16U, (1, 9), normalize=False).astype(np.uint16)
-    found = (jumps.astype(np.uint16) * 3 > usual + 12).astype(np.uint8) * 255
-    seams[1:] = cv2.reduce(found, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
-    return seams
+    # How far three times a jump exceeds the sum of nine rows, its own included; and that is more than noise.
+    usual = cv2.boxFilter(jumps, cv2.CV_16U, (1, 9), normalize=False)
+    excess = cv2.subtract(jumps.astype(np.uint16) * np.uint16(3), usual)
+    for found, least in ((seams, _JUMP), (hints, _HINT)):
+        is_found = (np.asarray(excess) > least).view(np.uint8) * np.uint8(255)
+        found[1:] = cv2.reduce(is_found, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+    return seams, hints
 
 
 def _greatest(pixels: npt.NDArray | cv2.typing.MatLike) -> Pixels:
