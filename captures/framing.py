@@ -1,4 +1,9 @@
-"""A camera's geometry is changed: it counts from the next slot on, and what was remembered of its pictures goes."""
+"""A camera's geometry is changed: what was remembered of its pictures goes. Masks count at once.
+
+Whoever stores a picture, or remembers it, compares the masks under the lock of the camera's row
+(`quality.holds_masks`): of a picture that is being taken while a mask is saved nothing is kept, and another is
+taken. The rest of a geometry counts from the next picture on.
+"""
 
 from __future__ import annotations
 

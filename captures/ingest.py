@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 
 from cameras import connection, health, seats
-from cameras.exceptions import SealBroken
+from cameras.exceptions import MasksChanged, SealBroken
 from cameras.geometry import GeometryRefused
 from cameras.sources import BrokenPicture, SourceError, Still
 from captures import filing, ledger, orders, quality
@@ -23,6 +23,8 @@ from media_jobs import clock, correlation, files
 from media_jobs.exceptions import StorageError
 
 Action = JudgedPicture.Action
+# How often a picture is taken anew because masks were saved meanwhile: each time takes seconds, and drawing longer.
+TRIES = 3
 log = structlog.get_logger(__name__)
 
 
@@ -40,15 +42,32 @@ def take(capture_id: int, *, worker: str) -> None:
             return
         with correlation.following(capture.correlation_id):
             try:
-                _take_seated(capture, looked)
+                _take_by_masks_in_force(capture, looked)
             except BaseException:
                 # Not known: the row must have its reason now, Celery's log the trace.
                 ledger.fail(capture, "unexpected")
                 raise
 
 
+def _take_by_masks_in_force(capture: Capture, looked: float) -> None:
+    """A picture that shows what was hidden while it was taken is not kept: another is taken."""
+    for _ in range(TRIES):
+        try:
+            _take_seated(capture, looked)
+        except MasksChanged:
+            if not ledger.hold_on(capture, _instant(capture, looked)):
+                return
+            capture.timelapse.camera.refresh_from_db(fields=["geometry"])
+        else:
+            return
+    ledger.fail(capture, "masks_changed")
+
+
 def _take_seated(capture: Capture, looked: float) -> None:
-    """`looked` is the steady clock's time of the look, whose instant `claimed_at` is by the database's clock."""
+    """`looked` is the steady clock's time of the look, whose instant `claimed_at` is by the database's clock.
+
+    Raises MasksChanged; nothing of the picture is left then.
+    """
     lateness = _instant(capture, looked) - capture.slot
     capture.lateness_ms = round(lateness / timedelta(milliseconds=1))
     try:
@@ -108,7 +127,10 @@ def _note_failure(capture: Capture, code: str, message: str) -> None:
 
 
 def _settle(capture: Capture, shot: Shot, others: Sequence[Shot], rules: Rules) -> bool:
-    """The picture's file and row. False where somebody else has decided, or the storage refuses."""
+    """The picture's file and row. False where somebody else has decided, or the storage refuses.
+
+    Raises MasksChanged.
+    """
     action = quality.action_of(shot, rules)
     if action == Action.FAILED:
         _note_failure(capture, "broken_picture", shot.error)
@@ -159,12 +181,18 @@ def _keep(capture: Capture, shot: Shot, rules: Rules, *, is_discarded: bool) -> 
 def _record(
     capture: Capture, picture: StoredPicture, shot: Shot, others: Sequence[Shot], rules: Rules
 ) -> bool:
-    """The file's row, or no file."""
+    """The file's row, or no file. Raises MasksChanged, with neither."""
     try:
         with transaction.atomic():
             quality.write(capture, shot, others, rules)
             is_held = _move(capture, picture, shot, rules)
+            if is_held and not quality.holds_masks(capture.timelapse.camera_id, rules):
+                raise MasksChanged
             transaction.set_rollback(not is_held)
+    except MasksChanged:
+        capture.state = Capture.State.OWED  # again: all of it was undone
+        files.delete(picture.file, picture.original)
+        raise
     except BaseException:
         # Before the commit nothing can name the file. Once that was begun only the row knows how it went.
         if capture.state == Capture.State.OWED or ledger.fail(capture, "unexpected"):

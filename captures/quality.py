@@ -10,8 +10,9 @@ from datetime import datetime
 
 import cv2
 import structlog
+from django.db import transaction
 
-from cameras.geometry import Geometry
+from cameras.geometry import Geometry, GeometryRefused
 from cameras.models import Camera
 from cameras.settings import Settings
 from cameras.sources import Still
@@ -95,6 +96,16 @@ def rules_of(timelapse: Timelapse) -> Rules:
     settings, camera = of_timelapse(timelapse).settings, timelapse.camera
     geometry = Geometry.from_document(camera.geometry)
     return Rules(settings, geometry, _remembered(camera, geometry) if settings.quality_enabled else Past())
+
+
+def holds_masks(camera_id: int, rules: Rules) -> bool:
+    """Whether the camera's masks are those of `rules`; they then stay so until the caller's transaction ends."""
+    held = Camera.objects.select_for_update(no_key=True).filter(pk=camera_id)
+    try:
+        now = Geometry.from_document(held.values_list("geometry", flat=True).first() or {})
+    except GeometryRefused:
+        return False
+    return now.only_masks == rules.geometry.only_masks
 
 
 def look_at(still: Still, rules: Rules, taken_at: datetime) -> Shot:
@@ -210,9 +221,15 @@ def _remember(camera: Camera, rules: Rules, negative: Negative, evaluation: Eval
         log.exception("past_not_followed", camera=camera.pk)
         return
     row = CameraPast(camera=camera, remembered=_masks(rules.geometry) + data, updated_at=at)
-    CameraPast.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["camera"], update_fields=["remembered", "updated_at"]
-    )
+    with transaction.atomic():
+        # Otherwise it shows what is hidden now, and has just been forgotten for that.
+        if holds_masks(camera.pk, rules):
+            CameraPast.objects.bulk_create(
+                [row],
+                update_conflicts=True,
+                unique_fields=["camera"],
+                update_fields=["remembered", "updated_at"],
+            )
 
 
 def _masks(geometry: Geometry) -> bytes:

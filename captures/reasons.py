@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "file_lost": "Its picture was stored, and the file is gone.",
     "file_broken": "Its picture was stored, and the file is damaged.",
     "geometry_unreadable": "The camera's masks could not be read, and nothing is stored without them.",
+    "masks_changed": "Masks were changed again and again while it was taken; nothing is stored that they may hide.",
     "password_unreadable": "The camera's password was sealed with another key; enter it again.",
     "broken_file": "Discarded: its file was not whole.",
     "uniform": "Discarded: all of it was of one colour.",

@@ -1,18 +1,20 @@
 """Each picture is judged: what becomes of it, with a real camera that gives what the test says."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import cv2
 import numpy as np
 import pytest
+from django.db import connections
 from PIL import Image
 
 from cameras.geometry import Geometry
 from cameras.models import Alert, Camera, GlobalSettings
 from cameras.settings import Settings
 from cameras.sources import Still
-from captures import answers, coverage, days, filing, flags, ingest, ledger, quality, quarantine
+from captures import answers, coverage, days, filing, flags, framing, ingest, ledger, quality, quarantine
 from captures.exceptions import NoPicture, NotRestorable
 from captures.imaging.quality.contract import Sort
 from captures.imaging.quality.past import Past
@@ -156,6 +158,75 @@ def test_good_picture_is_kept_as_it_came_with_its_score_and_every_reading(give):
     assert len(CameraPast.objects.get().remembered) < 40_000
     assert timelapse.giving.asked == 1
     assert (timelapse.camera.good_in_row, timelapse.camera.bad_in_row) == (1, 0)
+
+
+def masked(share):
+    """All of the picture is hidden but its right side, of which `share` is seen."""
+    seen = 1 - share
+    return Geometry.from_document({"masks": [[[0, 0], [seen, 0], [seen, 1], [0, 1]]]})
+
+
+def mask_while_it_is_read(timelapse, times):
+    """The camera answers only when somebody has saved a mask, another for each of the first `times` readings."""
+    giving = timelapse.giving
+
+    def save():
+        framing.set_geometry(Camera.objects.get(), masked(giving.asked / 10), by="ada")
+        connections.close_all()
+
+    async def answer(request, writer):
+        if giving.asked < times:
+            await asyncio.to_thread(save)
+        await giving(request, writer)
+
+    return answer
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("said", [{}, {"keep_original": True, "quality_enabled": False}])
+def test_mask_that_is_saved_while_a_picture_is_taken_hides_in_it(give, server, settings, said):
+    timelapse = give(GOOD, GOOD_TOO, **said)
+    server.routes["/given.jpg"] = mask_while_it_is_read(timelapse, 1)
+
+    capture = take(timelapse)
+
+    assert (capture.state, timelapse.giving.asked, timelapse.image_count) == ("stored", 2, 1)
+    with Image.open(BytesIO(files.read(capture.file))) as shown:
+        assert np.asarray(shown).max() < 10
+    assert everything_in(settings.MEDIA_ROOT) == [capture.file]
+    if said:
+        assert not CameraPast.objects.exists()
+    else:
+        past = Past.from_bytes(bytes(CameraPast.objects.get().remembered)[16:])
+        assert past.previous.max() < 10
+    assert JudgedPicture.objects.count() == (0 if said else 1)
+    assert faults(timelapse) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_stored_while_somebody_goes_on_drawing_masks(give, server, settings):
+    timelapse = give(BAD, quality_retry=False, quality_discard=True)
+    server.routes["/given.jpg"] = mask_while_it_is_read(timelapse, 3)
+
+    capture = take(timelapse)
+
+    assert (capture.state, capture.reason, timelapse.giving.asked) == ("failed", "masks_changed", 3)
+    assert everything_in(settings.MEDIA_ROOT) == []
+    assert not CameraPast.objects.exists()
+    assert events("capture_stored", "capture_discarded", "capture_failed") == ["capture_failed"]
+    assert faults(timelapse) == []
+
+
+def test_what_is_hidden_since_the_picture_was_stored_is_not_remembered(give):
+    timelapse = give(GOOD)
+    capture = take(timelapse)
+    rules = quality.rules_of(timelapse)
+    shot = quality.look_at(Still(GOOD_TOO, None, 480, 272, "jpeg", 0), rules, clock.now())
+
+    framing.set_geometry(timelapse.camera, masked(0.5), by="ada")
+    quality.follow(capture, shot, [], rules, clock.now())
+
+    assert not CameraPast.objects.exists()
 
 
 def test_pictures_of_these_tests_are_what_they_are_said_to_be():
