@@ -82,12 +82,22 @@ def note_failure(camera_id: int, now: datetime, *, code: str, message: str, is_p
 def put_to_rest(camera_id: int, now: datetime, *, by: str) -> None:
     """It was switched off here: nobody asks it, so how it is, nobody knows, and no alert of it stays open.
 
-    But for the one that has made the clock switch it off: that is why somebody should look.
+    But for the one that has made the clock switch it off: that is why somebody should look. Where that one is closed,
+    degraded mode is left with it.
     """
     Camera.objects.filter(pk=camera_id).update(consecutive_failures=0, probe_after=None, probe_count=0)
     _become(camera_id, Health.UNKNOWN, now)
-    kept = [Alert.Kind.DEGRADED] if by == audit.CLOCK else []
-    alerts.clear_all(camera_id, now, by=by, but=kept)
+    if by == audit.CLOCK:
+        alerts.clear_all(camera_id, now, by=by, but=[Alert.Kind.DEGRADED])
+        return
+    alerts.clear_all(camera_id, now, by=by)
+    leave_degraded_mode(camera_id)
+
+
+def leave_degraded_mode(camera_id: int) -> bool:
+    """What was counted begins anew. False where it is not degraded; the caller closes the alert, whose end is noted."""
+    degraded = Camera.objects.filter(pk=camera_id, is_degraded=True)
+    return bool(degraded.update(is_degraded=False, degraded_since=None, bad_in_row=0, good_in_row=0))
 
 
 def ask_soon(camera_id: int) -> None:

@@ -1,7 +1,9 @@
 """A camera whose pictures are bad too often is degraded: said once, left after enough good ones or by hand.
 
 well --(a rule: so many in a row, within a while, of the last 20)--> degraded
-degraded --(so many good ones in a row | a person)--> well
+degraded --(so many good ones in a row | a person | switched off by a person | not judged any more)--> well
+
+The alert is open as long as the mode lasts, so its end is when the mode was last left, whatever way.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from cameras import alerts, changes
+from cameras import alerts, changes, health
 from cameras.models import Alert, Camera
 from cameras.settings import Settings
 from captures.models import JudgedPicture
@@ -38,7 +40,7 @@ def note(camera_id: int, settings: Settings, now: datetime, *, is_bad: bool, bad
 
 
 def leave(camera: Camera, *, by: str) -> bool:
-    """A person says that it is well again. False where it is not degraded."""
+    """A person says that it is well again, or the clock that it is not judged any more. False: it is not degraded."""
     with transaction.atomic():
         return _leave(camera.pk, clock.now(), by=by)
 
@@ -85,8 +87,7 @@ def _left_at(camera: Camera) -> datetime | None:
 
 
 def _leave(camera_id: int, now: datetime, *, by: str) -> bool:
-    degraded = Camera.objects.filter(pk=camera_id, is_degraded=True)
-    if not degraded.update(is_degraded=False, degraded_since=None, bad_in_row=0, good_in_row=0):
+    if not health.leave_degraded_mode(camera_id):
         return False
     alerts.clear(camera_id, KIND, now, by=by)
     return True

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from cameras import changes
 from cameras.models import Alert, Camera
 from cameras.settings import Settings
 from captures import conditions, degraded
@@ -39,6 +40,7 @@ def row(camera, at, *, is_bad=False, action="saved", found=()):
         is_bad=is_bad,
         elapsed_ms=1,
         readings=readings,
+        verdict=found[0] if found else "good",
     )
 
 
@@ -140,4 +142,51 @@ def test_darkness_is_no_alarm_while_the_sun_is_down():
 
     assert see(vienna, *["dark"] * 5, at=midnight) == []
     assert see(vienna, *["dark"] * 3, at=midnight + timedelta(hours=12)) == ["dark"]
-    assert see(make_camera(), *["dark"] * 3, at=midnight) == ["dark", "dark"]  # nobody knows where that is
+
+
+def test_where_nobody_knows_the_place_only_what_no_day_ends_is_no_night():
+    camera, hour, evening = make_camera(), timedelta(hours=1), NOON.replace(hour=18)
+
+    for night in range(3):
+        assert see(camera, *["dark"] * 3, at=evening + night * 24 * hour) == []
+        assert see(camera, *["covered dark"] * 3, at=evening + (night * 24 + 12) * hour) == ["covered"]
+        assert see(camera, *["defocused"] * 3, at=evening + (night * 24 + 16) * hour) == ["defocused"]
+    assert see(camera, *[""] * 3, at=evening + 65 * hour) == []
+
+    dusk = evening + 72 * hour
+    assert see(camera, *["dark"] * 3, at=dusk) == []
+    assert see(camera, *["covered dark"] * 3, at=dusk + 22 * hour) == ["covered"]
+    assert see(camera, *["dark"] * 3, at=dusk + 23 * hour) == []
+    assert see(camera, "dark", at=dusk + 25 * hour) == ["dark"]
+    assert see(camera, *["smear"] * 3, at=dusk + 26 * hour) == []
+
+
+def switch(camera, *, is_on, by="otto"):
+    changes.switch([camera], is_on=is_on, by=by)
+    camera.refresh_from_db()
+
+
+def test_degraded_mode_is_over_when_somebody_switches_the_camera_off():
+    camera = follow(make_camera(), Settings(), "b" * 12, start=NOON.replace(year=2025))
+    switch(camera, is_on=False)
+    left = Alert.objects.get().cleared_at
+
+    assert (camera.is_degraded, camera.degraded_since, camera.bad_in_row) == (False, None, 0)
+    assert not degraded.leave(camera, by="otto")
+
+    switch(camera, is_on=True)
+    assert not follow(camera, Settings(), "b" * 4, start=left + MINUTE).is_degraded
+    assert follow(camera, Settings(), "b", start=left + 5 * MINUTE).is_degraded
+    assert Alert.objects.filter(cleared_at=None).count() == 1
+
+
+def test_degraded_mode_that_has_switched_the_camera_off_goes_on_with_its_alert():
+    camera = follow(make_camera(), Settings(degraded_disables=True), "b" * 5)
+    switch(camera, is_on=True)
+
+    assert camera.is_degraded
+    assert Alert.objects.filter(cleared_at=None).count() == 1
+    switch(camera, is_on=False)
+
+    assert not camera.is_degraded
+    assert not Alert.objects.filter(cleared_at=None).exists()
