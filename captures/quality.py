@@ -24,6 +24,7 @@ from captures.imaging.quality.contract import Evaluation, Sort
 from captures.imaging.quality.past import Past
 from captures.imaging.quality.score import evaluate
 from captures.models import CameraPast, Capture, JudgedPicture, Timelapse
+from media_jobs import audit
 
 Action = JudgedPicture.Action
 UNDECODABLE = "undecodable"
@@ -178,9 +179,15 @@ def write(capture: Capture, kept: Shot, others: Sequence[Shot], rules: Rules) ->
 
 def follow(capture: Capture, kept: Shot, others: Sequence[Shot], rules: Rules, now: datetime) -> None:
     """What the picture means for its camera: its past, degraded mode, and what somebody should look at."""
-    if not rules.settings.quality_enabled or (kept.score is None):
-        return
     camera = capture.timelapse.camera
+    if not rules.settings.quality_enabled:
+        # What judging has begun nothing else would ever end.
+        conditions.end(camera, now)
+        if camera.is_degraded:
+            degraded.leave(camera, by=audit.CLOCK)
+        return
+    if kept.score is None:
+        return
     if kept.negative is not None and kept.evaluation is not None:
         _remember(camera, rules, kept.negative, kept.evaluation, kept.taken_at)
         conditions.note(camera, kept.evaluation, rules.settings, now)

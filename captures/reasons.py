@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     "masks_changed": "Masks were changed again and again while it was taken; nothing is stored that they may hide.",
     "password_unreadable": "The camera's password was sealed with another key; enter it again.",
     "broken_file": "Discarded: its file was not whole.",
+    "wrong_bits": "Discarded: some of its bits were wrong.",
     "uniform": "Discarded: all of it was of one colour.",
     "missing_part": "Discarded: a part of it had not arrived.",
     "green": "Discarded: it was the green that decoders draw where no data came.",

@@ -10,6 +10,7 @@ import pytest
 from django.db import connections
 from PIL import Image
 
+from cameras import alerts
 from cameras.geometry import Geometry
 from cameras.models import Alert, Camera, GlobalSettings
 from cameras.settings import Settings
@@ -490,6 +491,20 @@ def test_camera_that_gives_bad_pictures_is_degraded_once_and_well_again_after_go
     assert (timelapse.camera.is_degraded, timelapse.camera.degraded_since) == (False, None)
     assert events("alert_raised", "alert_cleared") == ["alert_raised", "alert_cleared"]
     assert filing.frame_name(take(timelapse), "jpg").startswith(f"cameras/{timelapse.camera_id}/")
+
+
+def test_where_nothing_is_judged_any_more_nothing_of_it_stays_open(give):
+    timelapse = give(BAD, degraded_in_row=2, quality_retry=False)
+    camera = timelapse.camera
+    alerts.raise_alert(camera.pk, Alert.Kind.FROZEN, clock.now(), reason="frozen", words="")
+    take(timelapse)
+    assert take(timelapse).timelapse.camera.is_degraded
+    Camera.objects.update(said={"quality_enabled": False})
+
+    camera = take(Timelapse.objects.get()).timelapse.camera
+    assert (camera.is_degraded, camera.degraded_since) == (False, None)
+    assert not Alert.objects.filter(cleared_at=None).exists()
+    assert events("alert_cleared") == ["alert_cleared"] * 2
 
 
 def test_what_looks_at_a_picture_and_fails_never_costs_it(give):
