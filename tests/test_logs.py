@@ -48,3 +48,12 @@ def test_beat_says_in_one_line_that_the_broker_is_away(caplog):
 
     assert [record.getMessage() for record in caplog.records] == ["Message Error: nobody there"]
     assert caplog.records[0].exc_info is None
+
+
+def test_refused_page_is_a_line_without_a_trace(pages, viewer, caplog):
+    answer = pages(viewer).get("/cameras/add/")
+
+    told = [record for record in caplog.records if record.name == "django.request"]
+    assert answer.status_code == 403
+    assert len(told) == 1
+    assert told[0].exc_info is None

@@ -30,6 +30,15 @@ class WithoutTrace(logging.Filter):
         return True
 
 
+class RefusalsWithoutTrace(logging.Filter):
+    """A refusal is an answer, told in one line; only what is our own fault has a trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = None
+        return True
+
+
 @sync_and_async_middleware
 def Correlation(  # noqa: N802 - a middleware is named like a class in the settings
     get_response: Callable[[HttpRequest], Any],

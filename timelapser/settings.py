@@ -335,6 +335,7 @@ LOGGING = {
     },
     "filters": {
         "no_trace": {"()": "timelapser.logs.WithoutTrace"},
+        "no_trace_of_refusals": {"()": "timelapser.logs.RefusalsWithoutTrace"},
         # "Not ready" is an answer to whoever polls it, and no error of ours.
         "no_health": {
             "()": "django.utils.log.CallbackFilter",
@@ -354,7 +355,7 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "django_structlog": {"level": "WARNING"},
         "PIL": {"level": "INFO"},  # on DEBUG it tells what stands in a picture's EXIF
-        "django.request": {"filters": ["no_health"]},
+        "django.request": {"filters": ["no_health", "no_trace_of_refusals"]},
     },
 }
 structlog.configure(
