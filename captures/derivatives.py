@@ -16,14 +16,14 @@ from captures.imaging.errors import BrokenPicture
 from captures.imaging.thumbnails import Box, make_thumbnails
 from captures.models import Capture, Timelapse
 from captures.pictures import digest_of
-from media_jobs import batches, correlation, files, lifecycle
+from media_jobs import batches, files
 from media_jobs.events import EventType, emit
 from media_jobs.exceptions import WorkFailed
 from media_jobs.models import MediaJob
 from media_jobs.tracked import Running
 
 OVER = (Timelapse.State.COMPLETED, Timelapse.State.ARCHIVED)
-LOOK_BACK = 20  # pictures: as many smalls as two workers and a missed turn can leave behind the newest one
+LOOK_BACK = 200  # pictures; nothing finds a small by itself, and each picture looks only behind itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,14 @@ def wanted_of(timelapse: Timelapse) -> Wanted:
 
 
 def make(running: Running) -> dict[str, Any]:
-    """Makes both for the capture that the job names, and for those of further jobs that wait. Again does no harm."""
-    result = _made(running.job)
-    _take_along(running.job)
+    """Makes both for the capture that the job names, and for those of further jobs that wait. Again does no harm.
+
+    Further ones only of what follows captures: claimed and finished together they cost less (docs/derivatives.md).
+    """
+    job = running.job
+    result = _made(job)
+    if job.priority == MediaJob.Priority.MEDIUM:
+        batches.take_along(running, result, _made, load.batch(job) - 1)
     return result
 
 
@@ -90,29 +95,6 @@ def _made(job: MediaJob) -> dict[str, Any]:
         "small_bytes": made.small_bytes,
         "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }
-
-
-def _take_along(job: MediaJob) -> None:
-    """Of what follows captures: claimed and finished together they cost less (docs/derivatives.md).
-
-    Whatever is more urgent waits for the picture in hand, and for no more.
-    """
-    if job.priority != MediaJob.Priority.MEDIUM:
-        return
-    left = batches.claim_more(job, load.batch(job) - 1)
-    done: list[tuple[MediaJob, dict[str, Any]]] = []
-    try:
-        while left and not lifecycle.is_overtaken(job):
-            other = left[0]
-            with correlation.following(other.correlation_id):
-                try:
-                    done.append((other, _made(other)))
-                except WorkFailed as error:
-                    lifecycle.fail(other, str(error), code=error.code, is_passing=error.is_passing)
-            left.pop(0)
-    finally:
-        batches.finish_many(done)
-        batches.give_back(left)
 
 
 class Load:
@@ -157,7 +139,7 @@ def derive(
         return None
     files.delete(*(old for field in names if (old := getattr(capture, field)) and old != names[field]))
     capture.thumbnail, capture.small = names["thumbnail"], names["small"]
-    if wanted.is_latest_only and small is not None:
+    if wanted.is_latest_only:
         _leave_newest(capture)
     return made
 
@@ -225,8 +207,12 @@ def _noted(capture: Capture, names: dict[str, str], made: Made, *, is_told: bool
 
 
 def _leave_newest(capture: Capture) -> None:
-    """Only the newest small is kept: the ones before go, and this one if it is not the newest any more."""
-    rows = Capture.objects.stored().filter(timelapse=capture.timelapse_id).order_by("-slot")
-    before = rows.filter(slot__lt=capture.slot)[:LOOK_BACK]
-    is_overtaken = newest_of(capture.timelapse_id) != capture.pk
-    drop_smalls([*(row for row in before if row.small), *([capture] if is_overtaken else [])])
+    """Only the newest small is kept: those before this one go, and its own if it is not the newest any more.
+
+    One that has been overtaken looks behind itself, too: however many were waiting, none is left behind the last.
+    """
+    newest_id = newest_of(capture.timelapse_id)
+    rows = Capture.objects.stored().filter(timelapse=capture.timelapse_id, slot__lt=capture.slot)
+    behind = rows.order_by("-slot")[:LOOK_BACK]
+    others = Capture.objects.filter(pk__in=behind.values("pk")).exclude(small="")
+    drop_smalls(one for one in (*others, capture) if one.pk != newest_id)

@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from media_jobs import clock, lifecycle, outbox
+from media_jobs import clock, correlation, kinds, lifecycle, outbox
+from media_jobs.heartbeat import heartbeat
 from media_jobs.models import JobQuerySet, MediaJob
+from media_jobs.tracked import Running, note_end
 from media_jobs.wishes import mark_of, tell
 
 State = MediaJob.State
+Each = Callable[[MediaJob], dict[str, Any]]
+LONGEST_S = (
+    20.0  # a third of the lease and of the limit of quick work: the last piece begun has the rest for itself
+)
+
+
+def take_along(running: Running, result: dict[str, Any], each: Each, most: int) -> None:
+    """Ends the running job with its `result`, and with it up to `most` further ones of which `each` does one.
+
+    Every job ends as it would by itself: what one of them runs into is no failure of another. Whatever is more urgent
+    waits for the piece in hand and for no more; what was not begun in LONGEST_S is given back.
+    """
+    job = running.job
+    left = claim_more(job, most)
+    if not left:
+        return
+    began = time.monotonic()
+    done = [(job, result)]
+    with ExitStack() as held:
+        for other in left:
+            held.enter_context(heartbeat.hold(other, limit_s=kinds.of(job.task).limit_s))
+        try:
+            while left and time.monotonic() - began < LONGEST_S and not lifecycle.is_overtaken(job):
+                other = left.pop(0)
+                with correlation.following(other.correlation_id):
+                    try:
+                        done.append((other, each(other)))
+                    except BaseException as error:
+                        if not note_end(other, error, running.interruption):
+                            raise
+                        if running.interruption is not None and isinstance(error, running.interruption):
+                            break  # it is raised once: nothing would stop the next one
+        finally:
+            finish_many(done)
+            give_back(left)
 
 
 def claim_more(job: MediaJob, most: int) -> list[MediaJob]:

@@ -29,8 +29,9 @@ LONGEST_TURN_S = 20  # of long work: pools bound what they do at once
 class Running:
     """What the work may ask and tell while it runs."""
 
-    def __init__(self, job: MediaJob) -> None:
+    def __init__(self, job: MediaJob, interruption: type[Exception] | None = None) -> None:
         self.job = job
+        self.interruption = interruption  # what the pool raises in work that has taken too long
         self.args: dict[str, Any] = job.args
         self._done = job.progress_done  # a job that waited goes on where it was
         self._total = job.progress_total
@@ -100,25 +101,31 @@ def do(job: MediaJob, work: Work, *, interruption: type[Exception] | None = None
     """Does `work` for a claimed job, and records how it ended."""
     with correlation.following(job.correlation_id):
         try:
-            result = work(Running(job))
-        except WaitForOthers as pause:
-            lifecycle.wait(job, pause.jobs)
-        except TurnPassed:
-            lifecycle.pass_turn(job)
-        except WorkCancelled:
-            lifecycle.end_cancelled(job)
-        except WorkFailed as error:
-            lifecycle.fail(job, str(error), code=error.code, is_passing=error.is_passing)
-        except StorageError as error:
-            lifecycle.fail(job, str(error), code=error.code, is_passing=True, at_least_s=LATER_S)
+            result = work(Running(job, interruption))
         except BaseException as error:
-            if interruption is not None and isinstance(error, interruption):
-                lifecycle.fail(
-                    job, "The work took longer than it may.", code="took_too_long", is_passing=True
-                )
-                return
-            # Not known: the row must not wait for its lease, and Celery's log must have the trace.
-            lifecycle.fail(job, f"The work stopped unexpectedly ({type(error).__name__}).", code="unexpected")
-            raise
+            if not note_end(job, error, interruption):
+                raise
         else:
             lifecycle.finish(job, result)
+
+
+def note_end(job: MediaJob, error: BaseException, interruption: type[Exception] | None) -> bool:
+    """Records how a job ended whose work raised `error`. False for what is not known: it is to be raised on."""
+    match error:
+        case WaitForOthers():
+            lifecycle.wait(job, error.jobs)
+        case TurnPassed():
+            lifecycle.pass_turn(job)
+        case WorkCancelled():
+            lifecycle.end_cancelled(job)
+        case WorkFailed():
+            lifecycle.fail(job, str(error), code=error.code, is_passing=error.is_passing)
+        case StorageError():
+            lifecycle.fail(job, str(error), code=error.code, is_passing=True, at_least_s=LATER_S)
+        case _ if interruption is not None and isinstance(error, interruption):
+            lifecycle.fail(job, "The work took longer than it may.", code="took_too_long", is_passing=True)
+        case _:
+            # The row must not wait for its lease, and Celery's log must have the trace.
+            lifecycle.fail(job, f"The work stopped unexpectedly ({type(error).__name__}).", code="unexpected")
+            return False
+    return True

@@ -1,3 +1,5 @@
+import contextlib
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
@@ -6,9 +8,12 @@ from PIL import Image
 from cameras.models import GlobalSettings
 from captures import backfill, campaign, derivatives, ledger
 from captures.models import Capture, Timelapse
-from media_jobs import files, tracked
+from media_jobs import batches, clock, files, tracked
+from media_jobs.exceptions import StorageFull
+from media_jobs.heartbeat import Heartbeat
 from media_jobs.models import Event, MediaJob
 from tests.factories import make_jpeg, make_stored_capture, make_timelapse
+from tests.stack import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -139,6 +144,31 @@ def test_where_only_the_latest_small_is_wanted_the_one_before_goes(broker):
     assert (first.small, first.small_bytes, bool(first.thumbnail)) == ("", 0, True)
 
 
+def test_of_many_that_waited_only_the_newest_has_a_small_and_none_stays_behind(broker, monkeypatch):
+    monkeypatch.setattr(derivatives, "LOOK_BACK", 2)
+    timelapse = make_timelapse(said={"small_mode": "latest"})
+    captures = [make_stored_capture(timelapse=timelapse) for _ in range(5)]
+    derive(broker, make_newest(captures[0]))
+    small = captures[0].small
+    make_newest(captures[-1])
+
+    for capture in captures[1:]:
+        derive(broker, capture)
+
+    smalls = list(Capture.objects.exclude(small="").values_list("pk", flat=True))
+    assert (smalls, files.exists(small)) == ([captures[-1].pk], False)
+
+
+def test_small_further_back_than_pictures_without_one_goes(broker):
+    timelapse = make_timelapse(said={"small_mode": "latest"})
+    first, *_, newest = (make_stored_capture(timelapse=timelapse) for _ in range(24))
+    derive(broker, make_newest(first))
+
+    derive(broker, make_newest(newest))
+
+    assert list(Capture.objects.exclude(small="").values_list("pk", flat=True)) == [newest.pk]
+
+
 def test_where_no_small_is_wanted_none_is_made(broker):
     capture = make_stored_capture()
     say(capture, small_mode="disabled")
@@ -188,6 +218,63 @@ def test_a_worker_takes_as_many_along_as_the_settings_say(broker, monkeypatch):
     assert states == ["done", "queued", "done", "queued", "queued"]  # the second failed, and is tried again
     assert MediaJob.objects.get(args__capture=captures[1].pk).error_code == "file_missing"
     assert Capture.objects.exclude(thumbnail="").count() == 2
+
+
+class TooLong(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("trouble", "ends"),
+    [
+        (StorageFull(), ("queued", "disk_full")),
+        (TooLong(), ("queued", "took_too_long")),
+        (ZeroDivisionError(), ("failed", "unexpected")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_one_picture_runs_into_is_no_failure_of_another(broker, monkeypatch, trouble, ends):
+    monkeypatch.setattr(derivatives, "load", derivatives.Load())
+    captures = ask_for(3)
+    made = derivatives.derive
+
+    def stumble(capture, *args, **kw):
+        if capture == captures[1]:
+            raise trouble
+        return made(capture, *args, **kw)
+
+    monkeypatch.setattr(derivatives, "derive", stumble)
+
+    with contextlib.nullcontext() if ends[0] == "queued" else pytest.raises(ZeroDivisionError):
+        tracked.work("thumbnail", worker="w", interruption=TooLong)
+    jobs = [MediaJob.objects.get(args__capture=capture.pk) for capture in captures]
+    last = "done" if ends[1] == "disk_full" else "queued"
+    assert [job.state for job in jobs] == ["done", ends[0], last]
+    assert [(job.error_code, job.failed_count) for job in jobs] == [("", 0), (ends[1], 1), ("", 0)]
+
+
+def test_all_that_a_worker_has_taken_along_gives_signs_of_life_and_goes_back_in_time(broker, monkeypatch):
+    monkeypatch.setattr(derivatives, "load", derivatives.Load())
+    monkeypatch.setattr(batches, "heartbeat", beat := Heartbeat(every_s=0.05))
+    captures = ask_for(4)
+    made, seen = derivatives.derive, []
+
+    def look_meanwhile(capture, *args, **kw):
+        if capture == captures[1]:
+            others = MediaJob.objects.filter(args__capture__in=[each.pk for each in captures[1:]])
+            others.update(lease_until=clock.now())
+            later = clock.now() + timedelta(seconds=30)
+            wait_for(lambda: others.filter(lease_until__gt=later).count() == 3, within_s=20, what="a beat")
+            seen.append(set(beat._held) == set(others.values_list("pk", flat=True)))
+            monkeypatch.setattr(batches, "LONGEST_S", 0)
+        return made(capture, *args, **kw)
+
+    monkeypatch.setattr(derivatives, "derive", look_meanwhile)
+
+    tracked.work("thumbnail", worker="w")
+
+    states = [MediaJob.objects.get(args__capture=capture.pk).state for capture in captures]
+    assert (seen, states, beat._held) == ([True], ["done", "done", "queued", "queued"], {})
 
 
 def test_a_person_waits_for_the_picture_in_hand_and_not_for_the_others(broker, monkeypatch):
