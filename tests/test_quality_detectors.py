@@ -1,10 +1,13 @@
 """One contract for all detectors, and what each damage and each condition is called. No real media is needed."""
 
+import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from captures.imaging.errors import BrokenPicture
 from captures.imaging.quality.contract import Detector, Path, Sort
@@ -201,6 +204,53 @@ def test_a_tear_is_found_against_the_past():
     torn = damaged.torn(scene(5), np.ascontiguousarray(scene(6)[::-1]), 272, shift=300)
 
     assert evaluate(picture_of(torn), heavy=False, past=PAST).verdict == "torn"
+
+
+def test_the_decoders_warning_is_damage_and_padding_is_not():
+    whole = damaged.encoded(scene(5))
+    warned = [damaged.flipped(whole, np.random.default_rng(seed), count=6) for seed in range(8)]
+
+    found = [evaluate(Picture.of_bytes(each, full=False, heavy=False), heavy=False) for each in warned]
+
+    assert ["wrong bits" in each.findings and each.score < 70 for each in found].count(True) >= 6
+    for filler in (b"\0", b"\xaa"):
+        padded = Picture.of_bytes(whole[:-2] + filler * 40 + whole[-2:], full=False, heavy=False)
+        assert evaluate(padded, heavy=False).findings == ()
+
+
+def test_a_camera_that_always_writes_what_decoders_warn_of_is_believed_in_the_end():
+    odd = damaged.encoded(SCENE)[:-2] + bytes(range(1, 41)) + b"\xff\xd9"
+    past, found = PAST, []
+    for number in range(8):
+        picture = Picture.of_bytes(odd, full=False, heavy=False)
+        judged = evaluate(picture, heavy=False, past=past)
+        found.append("wrong bits" in judged.findings)
+        past = past.followed(picture, judged, NOON + timedelta(hours=1 + number))
+
+    assert found == [True] * 5 + [False] * 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("full", [False, True])
+def test_a_turned_jpeg_is_seen_upright(orientation, full):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(SCENE[:200, :300, ::-1]).save(file, "JPEG", exif=exif)
+    upright = cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+
+    picture = Picture.of_bytes(file.getvalue(), full=full, heavy=False)
+
+    assert (picture.height, picture.width) == upright.shape[:2]
+    assert np.array_equal(picture.quarter, upright)
+
+
+def test_a_part_that_slipped_sideways_is_torn_although_few_columns_jump():
+    picture = picture_of(damaged.torn(scene(5), scene(6), 272, shift=48))
+    weak = replace(picture, seams=picture.seams // 8)
+
+    assert evaluate(weak, heavy=False, past=PAST).verdict == "torn"
+    assert evaluate(picture_of(scene(5)), heavy=False, past=PAST).verdict == "good"
 
 
 CONDITIONS = {

@@ -6,6 +6,7 @@ whole way through the processes is tests/test_every_trouble.py.
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from captures.imaging.quality.past import Past
@@ -95,3 +96,32 @@ def test_still_water_below_a_town_is_no_tear_by_day_and_by_night(view):
         jpeg = encode_jpeg(scene.draw(EPOCH + timedelta(seconds=hours / 24 * scene.day_s)))
         found = evaluate(Picture.of_bytes(jpeg, full=False, heavy=False), heavy=False, past=Past())
         assert found.score >= 70, (view.name, hours, found.findings)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("step_s", [1, 10, 60])
+def test_a_healthy_camera_of_the_demonstration_is_good_all_day(view, step_s):
+    scene, past, at = Scene(1280, 720, view), Past(), START
+    for _ in range(max(6, 180 // step_s // 6)):
+        at += timedelta(seconds=step_s)
+        picture = Picture.of_bytes(encode_jpeg(scene.draw(at)), full=False, heavy=False)
+        found = evaluate(picture, heavy=False, past=past)
+        assert (found.score, found.findings) == (100, ()), at
+        past = past.followed(picture, found, at)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_hours_of_the_demonstration_differ_and_are_in_place_and_a_shift_is_told(view):
+    """Each hour after one other only, as if the camera had been off; and pushed by a thirtieth of the width."""
+    scene = Scene(1280, 720, view)
+    shown = [scene.draw(EPOCH + timedelta(seconds=scene.day_s * hour / 8)) for hour in range(8)]
+    pictures = [Picture.of_pixels(each, heavy=False) for each in shown]
+    for before in pictures:
+        past = Past().followed(before, evaluate(before, heavy=False), START)
+        for now in pictures:
+            found = evaluate(now, heavy=False, past=past)
+            assert not {"moved", "torn", "covered", "frozen"} & set(found.findings), found.findings
+    for before, pixels in zip(pictures, shown, strict=True):
+        past = Past().followed(before, evaluate(before, heavy=False), START)
+        pushed = Picture.of_pixels(np.roll(pixels, 52, axis=1), heavy=False)
+        assert "moved" in evaluate(pushed, heavy=False, past=past).findings

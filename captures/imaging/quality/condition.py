@@ -14,9 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from captures.imaging.pictures import Pixels
-from captures.imaging.quality.past import Past, Reference, are_alike, blocks_of, sharpness_of, view_of
+from captures.imaging.quality.past import (
+    Past,
+    Reference,
+    are_alike,
+    blocks_of,
+    grey_of,
+    sharpness_of,
+    view_of,
+)
 from captures.imaging.quality.picture import Picture, median_of
-from captures.imaging.quality.shift import Shift, edges_of, shift_of
+from captures.imaging.quality.shift import edges_of, in_place, shift_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,8 +37,8 @@ _WINDOW = (11, 11)  # of the view of about 98 x 55 pixels
 _GONE = 0.2  # of the coarse differences: it is covered, dark or in fog, not out of focus
 _EDGES = 1.0  # levels of fine differences above which a part has edges
 _FEWEST_PARTS = 6  # of 16 x 9
+_IN_PLACE = 0.75  # correlation of edges: plainly where they were; a horizon alone comes to 0.5
 _IN_PLACE_PX = 1  # of the view
-_FARTHEST = 0.35  # of a side: beyond it too little is left to agree
 _AGREED = 0.5  # of the tiles; measured: cameras that were moved 0.5-1, others, clouds and cranes below 0.45
 _NOWHERE = 3.0  # standard deviations below which nothing is left in its place
 _SAME_LIGHT, _OFFSET = 1.4, 8  # times as bright; levels, below which noise is brighter than what is seen
@@ -104,29 +112,23 @@ def moved(picture: Picture, past: Past | None) -> float | None:
     compared = _compared(picture, befores)
     if compared is None:
         return None
+    edges, shifts = edges_of(view_of(picture)), []
+    for before in map(edges_of, _befores(picture, past, past.references.values())):
+        shift = None if in_place(edges, before) > _IN_PLACE else shift_of(edges, before)
+        if shift is None or max(abs(shift.right), abs(shift.down)) <= _IN_PLACE_PX:
+            return 0.0
+        shifts.append(shift)
+    width = int(picture.view.shape[1])
+    found = [math.hypot(each.right, each.down) / width for each in shifts if each.agreeing >= _AGREED]
+    if found:
+        return min(found)
     lost = [
         (float((~related)[was > _TEXTURE].mean()), float((strength > 0.5 * was)[was > _TEXTURE].mean()))
         for related, strength, was in compared
     ]
-    if min(share for share, _ in lost) < 0.5:
-        return 0.0
-    edges, views = edges_of(view_of(picture)), _befores(picture, past, past.references.values())
-    shifts = [shift for each in views if (shift := shift_of(edges, edges_of(each))) is not None]
-    if any(max(abs(each.right), abs(each.down)) <= _IN_PLACE_PX for each in shifts):
-        return 0.0
-    width = int(picture.view.shape[1])
-    found = [math.hypot(each.right, each.down) / width for each in shifts if _is_believed(each, picture)]
-    if found:
-        return min(found)
     is_elsewhere = all(share > _UNRELATED and drawn > 0.5 for share, drawn in lost)
     is_nowhere = all(each.in_place < _NOWHERE for each in shifts)
     return 1.0 if reference is not None and is_elsewhere and is_nowhere else 0.0
-
-
-def _is_believed(shift: Shift, picture: Picture) -> bool:
-    height, width = picture.view.shape[:2]
-    is_near = abs(shift.right) <= _FARTHEST * width and abs(shift.down) <= _FARTHEST * height
-    return is_near and shift.agreeing >= _AGREED
 
 
 def still_shown(picture: Picture, past: Past, height: float) -> tuple[float, float]:
@@ -158,7 +160,7 @@ def _befores(picture: Picture, past: Past, references: Iterable[Reference]) -> l
     """Views to compare with: the last good picture, and the references."""
     views = [each.view for each in references]
     if past.previous is not None:
-        views.append(np.asarray(cv2.cvtColor(past.previous, cv2.COLOR_BGR2GRAY), np.uint8))
+        views.append(grey_of(past.previous))
     return [view for view in views if view.shape == picture.view.shape[:2]]
 
 

@@ -194,7 +194,11 @@ class Past:
 
 def view_of(picture: Picture) -> Pixels:
     """(h, w) grey of the view: four of them and one in colour stay below 40 KB even where nothing compresses."""
-    return np.asarray(cv2.cvtColor(picture.view, cv2.COLOR_BGR2GRAY), np.uint8)
+    return grey_of(picture.view)
+
+
+def grey_of(view: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(view, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def light_of(picture: Picture) -> Light:

@@ -6,6 +6,7 @@ day darker, its edges run the same way. Edges count by what they are, hardly by 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -22,6 +23,10 @@ _EDGE = (
 _NEAR_PX = 3  # around a peak belongs to it
 _TILES = (6, 4)
 _TILE_EDGES = 0.02  # mean strength in [0, 1] above which a tile has anything to compare
+_STAYED = 0.48  # correlation of what has stayed in its place, at the least
+_SLIPPED_PX = 2  # sideways, at the least
+_STANDS_OUT = 4.0  # standard deviations by which the place to which a part slipped is better than others
+_FEWEST_EDGES = 3.0  # sum of squared strengths
 _TILE_AGREES = 0.2  # correlation of two tiles that show the same; unrelated ones come to about 0
 
 
@@ -54,26 +59,68 @@ def edges_of(view: Pixels) -> Floats:
 
 
 def shift_of(now: Floats, before: Floats) -> Shift | None:
-    """By correlating all shifts up to half of the view. None where one of the views shows no edges."""
+    """By correlating all shifts up to a third of the view. None where one of the views shows no edges."""
     height, width = now.shape[:2]
     if min(height, width) < 4 * _NEAR_PX or not (now.any() and before.any()):
         return None
     heights = _correlated(now, before)
-    middle = (height // 2, width // 2)
+    middle = _reach(height, width)
     down, right = (int(at) for at in np.unravel_index(int(heights.argmax()), heights.shape))
     others = np.ones(heights.shape, bool)
     for row, column in ((down, right), middle):
         others[_around(row, _NEAR_PX), _around(column, _NEAR_PX)] = False
     mean, deviation = float(heights[others].mean()), max(float(heights[others].std()), 1e-6)
-    in_place = float(heights[_around(middle[0], 1), _around(middle[1], 1)].max())
+    unmoved = float(heights[_around(middle[0], 1), _around(middle[1], 1)].max())
     away = (right - middle[1], down - middle[0])
     return Shift(
         *away,
         peak=(float(heights[down, right]) - mean) / deviation,
         rival=(float(heights[others].max()) - mean) / deviation,
-        in_place=(in_place - mean) / deviation,
+        in_place=(unmoved - mean) / deviation,
         agreeing=_agreeing(now, before, *away),
     )
+
+
+def slipped(now: Floats, before: Floats, row: int) -> float:
+    """By how much better the part on one side of that row fits where it has slipped sideways than in its place.
+
+    In [0, 1], as a correlation; 0 where the other part has not stayed where it was.
+    """
+    height = len(now)
+    if now.shape != before.shape or not 0 < row < height:
+        return 0.0
+    parts = (slice(row), slice(row, height))
+    return max(
+        _slipped_part(now[gone], before[gone]) if in_place(now[stayed], before[stayed]) > _STAYED else 0.0
+        for stayed, gone in (parts, parts[::-1])
+    )
+
+
+def in_place(now: Floats, before: Floats) -> float:
+    """Correlation of the edges where they are, in [-1, 1]; 0 where none are."""
+    return float(np.sum(now * before)) / _energy(now, before)
+
+
+def _slipped_part(now: Floats, before: Floats) -> float:
+    if float((before * before).sum()) < _FEWEST_EDGES:
+        return 0.0
+    height, width = now.shape[:2]
+    padded = np.zeros((2, height, cv2.getOptimalDFTSize(2 * width), 2), np.float32)
+    padded[:, :, :width] = now, before
+    spectra = [cv2.dft(each, flags=cv2.DFT_ROWS | cv2.DFT_COMPLEX_OUTPUT) for each in padded]
+    product = cv2.mulSpectrums(spectra[0], spectra[1], cv2.DFT_ROWS, conjB=True)
+    together = np.asarray(product).sum(axis=0, keepdims=True)
+    places = np.asarray(cv2.dft(together, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_ROWS))[0, :, 0]
+    places = places / _energy(now, before)
+    best = int(places.argmax())
+    by = min(best, len(places) - best)
+    stands_out = float(places[best] - places.mean()) > _STANDS_OUT * float(places.std())
+    return max(0.0, float(places[best] - places[0])) if by > _SLIPPED_PX and stands_out else 0.0
+
+
+def _energy(now: Floats, before: Floats) -> float:
+    both = float(np.sum(now * now)) * float(np.sum(before * before))
+    return max(math.sqrt(both), 1e-3)
 
 
 def _around(at: int, by: int) -> slice:
@@ -81,9 +128,10 @@ def _around(at: int, by: int) -> slice:
 
 
 def _correlated(now: Floats, before: Floats) -> Floats:
-    """(h, w): how well `before` fits where it is moved by each shift, none in the middle."""
+    """How well `before` fits where it is moved by each shift, none in the middle."""
     height, width = now.shape[:2]
-    size = cv2.getOptimalDFTSize(2 * height), cv2.getOptimalDFTSize(2 * width)
+    down, right = _reach(height, width)
+    size = cv2.getOptimalDFTSize(height + down), cv2.getOptimalDFTSize(width + right)
     spectra = []
     for edges in (now, before):
         padded = np.zeros((*size, 2), np.float32)
@@ -91,7 +139,12 @@ def _correlated(now: Floats, before: Floats) -> Floats:
         spectra.append(cv2.dft(padded, flags=cv2.DFT_COMPLEX_OUTPUT))
     product = cv2.mulSpectrums(spectra[0], spectra[1], 0, conjB=True)
     found = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)[..., 0]
-    return np.roll(np.asarray(found, np.float32), (height // 2, width // 2), (0, 1))[:height, :width]
+    return np.roll(np.asarray(found, np.float32), (down, right), (0, 1))[: 2 * down + 1, : 2 * right + 1]
+
+
+def _reach(height: int, width: int) -> tuple[int, int]:
+    """Beyond a third of it too little of the view is left to agree."""
+    return height // 3, width // 3
 
 
 def _agreeing(now: Floats, before: Floats, right: int, down: int) -> float:
