@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,6 +12,9 @@ from uuid import UUID
 from cameras.exceptions import MasksChanged
 from cameras.geometry import Geometry
 from cameras.models import Camera
+from cameras.sources.addresses import IpAddress, unwrap
+from cameras.sources.deadline import Deadline
+from cameras.sources.errors import SourceError
 from media_jobs import files
 from media_jobs.models import MediaJob
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 
 PREVIEWS = "previews"
 PREVIEW, BEFORE = "preview", "before"
+LOOK_UP_S = 3  # for the names of all hosts together
 NEW_CAMERA = "camera.new"  # the topic of tests of what is not saved yet
 
 
@@ -29,10 +35,15 @@ def masks_of(camera_id: int) -> Geometry:
 
 
 def masks_at(address: str) -> Geometry:
-    """What must not be shown of any camera of this host: who tests an address may have one of them in view."""
+    """What must not be shown of any camera of this host: who tests an address may have one of them in view.
+
+    The same host by name, or by an IP address that both names have, as this machine sees it. A name that is not found
+    within LOOK_UP_S may be that of any host.
+    """
     host, found = _host(address), Geometry()
+    numbers_of = cache(partial(_numbers_of, deadline=Deadline(LOOK_UP_S)))
     for known, written in Camera.objects.filter(geometry__has_key="masks").values_list("address", "geometry"):
-        if _host(known) == host:
+        if _may_be_same(host, _host(known), numbers_of):
             found = found.with_masks_of(Geometry.from_document(written))
     return found.only_masks
 
@@ -86,3 +97,25 @@ def _file_of(job_id: object, name: str) -> str:
 
 def _host(address: str) -> str:
     return urlsplit(address).hostname or address
+
+
+def _may_be_same(host: str, other: str, numbers_of: Callable[[str], frozenset[IpAddress]]) -> bool:
+    if host == other or "/" in host or "/" in other:  # a folder is on no host
+        return host == other
+    own, others = numbers_of(host), numbers_of(other)
+    return not own or not others or not own.isdisjoint(others)
+
+
+def _numbers_of(host: str, deadline: Deadline) -> frozenset[IpAddress]:
+    """Its IP addresses; none where nobody knows them."""
+    from cameras.sources.connect import resolve  # slow import: the web never looks one up
+
+    try:
+        return frozenset({unwrap(ipaddress.ip_address(host))})
+    except ValueError:
+        pass
+    try:
+        found = resolve(host, 0, deadline, allow_loopback=True)
+    except SourceError:
+        return frozenset()
+    return frozenset(unwrap(ipaddress.ip_address(number.partition("%")[0])) for number in found)

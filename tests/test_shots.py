@@ -107,15 +107,35 @@ def test_nothing_is_shown_of_a_camera_whose_masks_cannot_be_read(folder, broker)
 
 
 def test_test_of_a_form_hides_what_any_camera_of_the_host_hides():
-    make_camera(address="rtsp://recorder:554/1", geometry={"masks": [SAVED]})
-    make_camera(address="rtsp://other/1", geometry={"masks": [SAVED, DRAWN]})
-    make_camera(address="rtsp://recorder/2", geometry={"rotate": 90})
-    make_camera(address="http://recorder/3.jpg", geometry={"masks": [DRAWN], "rotate": 90})
+    make_camera(address="rtsp://192.0.2.7:554/1", geometry={"masks": [SAVED]})
+    make_camera(address="rtsp://192.0.2.8/1", geometry={"masks": [SAVED, DRAWN]})
+    make_camera(address="rtsp://192.0.2.7/2", geometry={"rotate": 90})
+    make_camera(address="http://192.0.2.7/3.jpg", geometry={"masks": [DRAWN], "rotate": 90})
 
-    found = hiding.masks_at("http://recorder:8000/snapshot.jpg").to_document()
+    found = hiding.masks_at("http://192.0.2.7:8000/snapshot.jpg").to_document()
 
     assert sorted(found["masks"]) == [SAVED, DRAWN]
-    assert hiding.masks_at("http://new.example/").is_plain
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("known", "tested", "is_hidden"),
+    [
+        ("rtsp://localhost:554/1", "http://127.0.0.1:8000/1.jpg", True),
+        ("rtsp://127.0.0.1/1", "http://localhost/1.jpg", True),
+        ("rtsp://192.0.2.7/1", "rtsp://[::ffff:192.0.2.7]/1", True),
+        ("rtsp://nowhere.invalid/1", "rtsp://192.0.2.7/1", True),  # it may be that one
+        ("rtsp://192.0.2.7/1", "rtsp://nowhere.invalid/1", True),
+        ("rtsp://192.0.2.7/1", "rtsp://192.0.2.8/1", False),
+        ("rtsp://192.0.2.7/1", "http://localhost/1.jpg", False),
+        ("/uploads/garden", "http://nowhere.invalid/1.jpg", False),
+        ("/uploads/garden", "/uploads/garden", True),
+    ],
+)
+def test_host_is_known_by_its_ip_addresses_too(known, tested, is_hidden):
+    make_camera(address=known, geometry={"masks": [SAVED]})
+
+    assert hiding.masks_at(tested).has_masks is is_hidden
 
 
 def test_mask_that_is_saved_while_the_picture_is_read_counts(folder):

@@ -169,7 +169,7 @@ def normalise_host(host: str, *, allow_loopback: bool) -> str:
 
 def check_ip(address: str, *, allow_loopback: bool) -> None:
     """Raises AddressRefused for an IP address that no camera may have."""
-    ip = _unwrap(ipaddress.ip_address(address.partition("%")[0]))
+    ip = unwrap(ipaddress.ip_address(address.partition("%")[0]))
     if ip in METADATA_ADDRESSES:
         raise AddressRefused("This host gives away the machine's own secrets and is never a camera.")
     if ip.is_multicast or ip.is_unspecified or ip in _NEVER_V4:
@@ -212,7 +212,7 @@ class _NetworkSet:
 _NEVER_V4 = _NetworkSet("0.0.0.0/8", "240.0.0.0/4")
 
 
-def _unwrap(ip: IpAddress) -> IpAddress:
+def unwrap(ip: IpAddress) -> IpAddress:
     """The IPv4 address inside of mapped, compatible, NAT64 and 6to4 forms."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
