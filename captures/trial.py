@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 
@@ -9,13 +10,20 @@ import cv2
 
 from cameras.settings import Settings
 from captures.imaging.errors import BrokenPicture
-from captures.imaging.pictures import Pixels, encode_jpeg
+from captures.imaging.pictures import Pixels, encode_jpeg, read_header
 from captures.imaging.quality.contract import Evaluation, Sort
 from captures.imaging.quality.picture import Picture
 from captures.imaging.quality.score import evaluate
+from media_jobs.exceptions import TooManyWaiting
 
 MOST_BYTES = 50 * 1024 * 1024
+# Decoded in the web's own process, where a worker's limit would be too much: 8K has 33 million. PNGs and progressive
+# JPEGs are decoded whole, at three bytes or more for each.
+MOST_PIXELS = 40_000_000
+BUSY_S = 2.0
 PREVIEW_QUALITY = 80
+
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,22 @@ class Trial:
 
 
 def judge(data: bytes, settings: Settings) -> Trial:
-    """All detectors, the close ones too; those that need a camera's past are not asked. Raises BrokenPicture."""
+    """All detectors, the close ones too; those that need a camera's past are not asked.
+
+    Raises BrokenPicture, also for more than MOST_PIXELS, and TooManyWaiting while this process judges another one.
+    """
+    header = read_header(data)
+    if header.width * header.height > MOST_PIXELS:
+        raise BrokenPicture(f"{header.width} x {header.height} are too many pixels for a trial")
+    if not _one_at_a_time.acquire(blocking=False):
+        raise TooManyWaiting("Another picture is on trial just now. Try again in a moment.", wait=BUSY_S)
+    try:
+        return _judged(data, settings)
+    finally:
+        _one_at_a_time.release()
+
+
+def _judged(data: bytes, settings: Settings) -> Trial:
     began = time.perf_counter()
     try:
         picture = Picture.of_bytes(data, full=False, heavy=True)

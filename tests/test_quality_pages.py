@@ -7,16 +7,21 @@ from datetime import timedelta
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.http import HttpRequest
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from cameras.models import Alert, Camera
+from captures import trial
 from captures.imaging.quality.table import DETECTORS
 from captures.models import Capture, JudgedPicture, Timelapse
+from captures.quality_api import TrialThrottle
 from captures.trial import MOST_BYTES
 from media_jobs import clock, files
 from tests.commanded_camera import CommandedScene, Trouble
 from tests.factories import NOON, make_camera, make_stored_capture, make_timelapse
+from tests.test_imaging_pictures import png_header
 from timelapser.demo.feed import encode_jpeg
 
 pytestmark = pytest.mark.django_db
@@ -256,6 +261,10 @@ def test_discarded_picture_is_seen_and_restored_by_those_who_may(pages, operator
     answer = pages(viewer).get(seen)
     assert b"".join(answer.streaming_content)[:3] == b"\xff\xd8\xff"
     client = pages(operator)
+    files.write("quarantine/1.webp", b"RIFF")
+    Capture.objects.filter(pk=capture.pk).update(file="quarantine/1.webp")
+    assert pages(viewer).head(seen)["Content-Type"] == "image/webp"
+    Capture.objects.filter(pk=capture.pk).update(file=capture.file)
     assert restore in client.get(camera_page(timelapse.camera)).content.decode()
     assert "is restored" in words_of(client.post(restore, follow=True))
     assert Capture.objects.get(pk=capture.pk).state == "stored"
@@ -307,6 +316,62 @@ def test_picture_that_is_too_large_is_refused(pages, operator):
     answer = try_out(pages(operator), bytes(MOST_BYTES + 1))
     assert answer.status_code == 413
     assert "at most 50 MB" in words_of(answer)
+
+
+def test_length_is_looked_at_before_anything_is_read(pages, operator, monkeypatch):
+    read = []
+    monkeypatch.setattr(HttpRequest, "_load_post_and_files", lambda request: read.append(request.path))
+    picture = {"picture": SimpleUploadedFile("mine.jpg", b"x")}
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    assert client.post("/quality/test/", picture, CONTENT_LENGTH=60 * 2**20).status_code == 413
+    assert read == []
+
+
+def test_form_without_its_token_is_refused(operator, smeared):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    assert try_out(client, smeared).status_code == 403
+    token = re.search(
+        r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/quality/test/").content.decode()
+    )[1]
+    form = {"picture": SimpleUploadedFile("x.jpg", smeared), "csrfmiddlewaretoken": token}
+    assert client.post("/quality/test/", form).status_code == 200
+
+
+def test_page_and_api_count_the_same_trials(pages, operator, api, monkeypatch):
+    monkeypatch.setattr(TrialThrottle, "rate", "2/min")
+    client = pages(operator)
+    form = {"picture": SimpleUploadedFile("x.jpg", b"no picture")}
+    assert api(operator).post("/api/v1/quality/test/", form, format="multipart").status_code == 400
+    assert try_out(client, b"no picture").status_code == 422
+    answer = try_out(client, b"no picture")
+    assert (answer.status_code, "Try again in a minute." in words_of(answer)) == (429, True)
+    assert 1 <= int(answer["Retry-After"]) <= 60
+
+
+def test_one_picture_at_a_time_is_on_trial(pages, operator, api, smeared, monkeypatch):
+    answers, judge = [], trial.evaluate
+
+    def ask_meanwhile(*args, **kw):
+        form = {"picture": SimpleUploadedFile("x.jpg", smeared)}
+        answers.append(try_out(pages(operator), smeared))
+        answers.append(api(operator).post("/api/v1/quality/test/", form, format="multipart"))
+        return judge(*args, **kw)
+
+    monkeypatch.setattr(trial, "evaluate", ask_meanwhile)
+    assert try_out(pages(operator), smeared).status_code == 200
+    assert [(answer.status_code, answer["Retry-After"]) for answer in answers] == [(429, "2")] * 2
+    assert "Another picture is on trial just now." in words_of(answers[0])
+    monkeypatch.undo()
+    assert try_out(pages(operator), smeared).status_code == 200
+
+
+def test_bomb_is_refused_by_what_its_header_says(pages, operator, monkeypatch):
+    monkeypatch.setattr(trial.Picture, "of_bytes", lambda *args, **kw: pytest.fail("it was decoded"))
+    answer = try_out(pages(operator), png_header(8_000, 5_001))
+    assert answer.status_code == 422
+    assert "8000 x 5001 are too many pixels for a trial" in words_of(answer)
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from cameras.models import Camera
 from captures import degraded, flags, quarantine
 from captures.exceptions import NoPicture, NotRestorable
 from captures.models import Capture
+from captures.views import TYPES
 from media_jobs import roles
 from media_jobs.exceptions import StorageError
 from media_jobs.roles import OPERATE
@@ -73,5 +74,5 @@ def quarantined(request: HttpRequest, pk: int) -> HttpResponseBase:
         raise Http404("There is no such picture in the quarantine.")
     if not roles.may(request.user, roles.SEE, capture):
         raise PermissionDenied
-    kind = "image/png" if capture.file.endswith(".png") else "image/jpeg"
+    kind = TYPES.get(capture.file.rpartition(".")[2], "image/jpeg")
     return serve(request, capture.file, content_type=kind, etag=capture.checksum[:32], is_immutable=False)
