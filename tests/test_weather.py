@@ -23,6 +23,7 @@ from cameras.weather import (
     ask,
     in_words,
 )
+from cameras.weather.answers import fact
 from cameras.weather.asking import LONGEST_WAIT_S, retry_after_s
 from cameras.weather.conditions import of_openweather, of_wmo
 from tests import weather_server as said
@@ -216,6 +217,29 @@ def test_the_limits_of_open_meteo_are_read_from_its_words(server):
     with pytest.raises(LimitReached) as caught:
         ask(OpenMeteo(), 48.2, 16.4, base_url=server.url)
     assert caught.value.retry_after_s == 3600
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e308], ids=["large", "low", "float"])
+def test_a_fact_beyond_all_numbers_is_left_out(value):
+    assert fact({"x": value}, "x", 100) is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_date_beyond_all_dates_says_nothing(server, status):
+    for year in ("9" * 11, "9999"):
+        server.answer = status, {"Retry-After": f"Fri, 31 Dec {year} 23:59:59 -1200"}, {}
+        with pytest.raises(WeatherError) as caught:
+            reading(PROVIDERS["open-meteo"], server)
+        assert caught.value.retry_after_s in (None, LONGEST_WAIT_S)
+
+
+def test_what_nobody_has_thought_of_is_nonsense_and_shows_no_key(server, monkeypatch):
+    monkeypatch.setattr(OpenWeather, "reading", lambda provider, document: document[KEY])
+    server.answer = 200, {}, said.OPENWEATHER
+    with pytest.raises(NonsenseAnswer) as caught:
+        reading(OpenWeather(), server)
+    assert "KeyError" in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 def test_retry_after_may_be_a_date():

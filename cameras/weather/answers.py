@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +53,9 @@ def fact(values: object, name: str, highest: float) -> float | None:
     value = values.get(name) if isinstance(values, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= highest else None
+    return (
+        float(value) if 0 <= value <= highest else None
+    )  # not so for NaN; an integer may be beyond any float
 
 
 def known(**facts: float | None) -> dict[str, float]:

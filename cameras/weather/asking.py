@@ -27,6 +27,8 @@ logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 DEADLINE_S = 10.0
 LARGEST_ANSWER_BYTES = 64 * 1024  # real ones have less than one
+# What reading stumbles over in answers that nobody has thought of: they are nonsense, and the provider is left alone.
+STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 LONGEST_WAIT_S = 24 * 3600.0  # nobody is told to come back next year
 
 
@@ -48,9 +50,10 @@ def ask(
     query = provider.query(latitude, longitude, key)
     failure: WeatherError
     try:
-        status, headers, body = asyncio.run(
+        answer = asyncio.run(
             _answer((base_url or provider.base_url).rstrip("/") + provider.path, query, deadline_s)
         )
+        return _read(provider, *answer)
     except WeatherError as error:
         failure = error
     except (TimeoutError, httpx.TimeoutException):
@@ -61,8 +64,8 @@ def ask(
         )
     except (httpx.HTTPError, httpx.StreamError, OSError):
         failure = ProviderUnreachable(f"{provider.label} cannot be reached.")
-    else:
-        return _read(provider, status, headers, body)
+    except STUMBLES as error:
+        failure = NonsenseAnswer(f"What {provider.label} answers cannot be read ({type(error).__name__}).")
     # Outside of the handlers: the frames and causes of the original know the address.
     raise failure.with_traceback(None) from None
 
@@ -106,11 +109,12 @@ def retry_after_s(value: str, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT_S)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        wait_s = (moment - now).total_seconds()
+    except (ValueError, OverflowError):  # the year may have any number of digits
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT_S)
+    return min(max(0.0, wait_s), LONGEST_WAIT_S)
 
 
 def _json(body: bytes) -> object:
