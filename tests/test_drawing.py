@@ -52,6 +52,15 @@ def test_instant_and_token_are_of_each_answer(operator, viewer, pages):
     assert "hx-swap-oob" not in seen
 
 
+def test_a_name_is_what_it_is_whatever_it_says(operator, pages):
+    name = "the-token-goes-here the-instant-goes-here"
+    make_timelapse(camera=make_camera(name=name), state="running")
+    text = pages(operator).get("/").content.decode()
+    assert name in text
+    assert len({TOKEN, INSTANT}) == 2
+    assert min(len(TOKEN), len(INSTANT)) > 32
+
+
 def test_the_form_of_a_drawn_card_is_taken(operator):
     from django.test import Client
 

@@ -7,6 +7,7 @@ time, the instant and the token of the forms, is put in afterwards.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -27,7 +28,8 @@ from timelapser.pages.cards import Card
 
 MOST_KEPT = 1000  # about 8 KB each
 WHOLE, PART = "dashboard/_whole_card.html", "dashboard/_card.html"
-INSTANT, TOKEN = "the-instant-goes-here", "the-token-goes-here"
+# Of this process alone: what people write into their rows cannot be one of them.
+INSTANT, TOKEN = (f"{what}-{secrets.token_hex(16)}" for what in ("instant", "token"))
 
 
 @dataclass(frozen=True, slots=True)
