@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+import captures.imaging.pictures
 from cameras.sources import (
     AddressRefused,
     BrokenPicture,
@@ -28,8 +29,10 @@ from cameras.sources import (
     Unreachable,
     errors,
     open_source,
+    pictures,
 )
 from tests import misbehaving_cameras as bad
+from tests.test_imaging_pictures import jpeg_of_size, png_header
 from timelapser.demo.background import InBackground
 from timelapser.demo.feed import Feed, H264Encoder
 from timelapser.demo.http_camera import HttpCamera
@@ -392,3 +395,14 @@ def test_settings_show_no_secret():
 
 def test_tree_in_the_docstring_names_every_error():
     assert [e.__name__ for e in all_errors() if e.__name__ not in errors.__doc__] == []
+
+
+@pytest.mark.parametrize("make", [png_header, jpeg_of_size])
+def test_bomb_is_refused_by_what_its_header_says(tmp_path, make):
+    assert pictures.MAX_PIXELS == captures.imaging.pictures.MAX_PIXELS
+    (tmp_path / "bomb.png").write_bytes(make(20_000, 20_000) + b"IEND\xff\xd9")
+    source = open_source(
+        SourceSettings(kind=SourceKind.FILES, address=str(tmp_path / "bomb.png"), folders=(tmp_path,))
+    )
+    with pytest.raises(TooLarge, match="20000 x 20000"):
+        source.read()

@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 
-from cameras.sources.errors import BrokenPicture, NotAPicture
+from cameras.sources.errors import BrokenPicture, NotAPicture, TooLarge
 
 JPEG_START = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
@@ -12,6 +12,9 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 # ITU-T T.81, table B.1: frame headers are SOF0-SOF15 without DHT (C4), JPG (C8) and DAC (CC).
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
+MAX_PIXELS = (
+    100_000_000  # as captures.imaging.pictures, which knows no cameras; above it is a decompression bomb
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,10 @@ class PictureFacts:
 
 
 def read_picture_facts(encoded: bytes) -> PictureFacts:
-    """Kind and size from the headers; raises NotAPicture, or BrokenPicture where the end is missing."""
+    """Kind and size from the headers.
+
+    Raises NotAPicture, TooLarge for more than MAX_PIXELS, BrokenPicture where the end is missing.
+    """
     if encoded.startswith(JPEG_START):
         return _read_jpeg(encoded)
     if encoded.startswith(PNG_START):
@@ -49,6 +55,7 @@ def _read_jpeg(encoded: bytes) -> PictureFacts:
         position += 2 + max(length, 2)
     if facts is None or not facts.width or not facts.height:
         raise BrokenPicture("The JPEG ends before its size is told.")
+    _check_size(facts.width, facts.height)
     # Searched behind the start of the scan: thumbnails inside of the headers have an end of their own.
     if encoded.rfind(JPEG_END) < position:
         raise BrokenPicture("The JPEG is cut off: its end is missing.", encoded=encoded, codec=facts.codec)
@@ -61,6 +68,12 @@ def _read_png(encoded: bytes) -> PictureFacts:
     width, height = struct.unpack_from(">II", encoded, 16)
     if not width or not height:
         raise BrokenPicture("The PNG says no size.")
+    _check_size(width, height)
     if encoded.rfind(b"IEND") < 33:
         raise BrokenPicture("The PNG is cut off: its end is missing.", encoded=encoded, codec="png")
     return PictureFacts("png", width, height)
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise TooLarge(f"The picture is absurdly large: {width} x {height} pixels.")
