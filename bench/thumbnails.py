@@ -19,7 +19,7 @@ from PIL import Image
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from captures.imaging.pictures import inspect_picture
+from captures.imaging.developing import inspect_picture
 from captures.imaging.thumbnails import make_thumbnails
 
 SIZES = {"1080p": (1920, 1080), "4K": (3840, 2160)}

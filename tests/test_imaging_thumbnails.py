@@ -131,10 +131,21 @@ def test_small_picture_is_as_good_as_the_careful_way(size):
     assert cv2.PSNR(decoded(made.small), np.ascontiguousarray(careful)) > 30
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", painted_jpeg(1)[:900]])
+@pytest.mark.parametrize("data", [b"", b"not a picture", painted_jpeg(1)[:300]])
 def test_broken_picture_is_said(data):
     with pytest.raises(BrokenPicture):
         make_thumbnails(data)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.999])
+def test_of_a_picture_that_ends_too_early_what_is_there_is_shown(share):
+    data = painted_jpeg(1, 1920, 1080)
+
+    whole, short = make_thumbnails(data), make_thumbnails(data[: int(len(data) * share)])
+
+    upper = slice(0, int(600 * share * 0.5))
+    assert short.small_size == whole.small_size
+    assert cv2.PSNR(decoded(short.small)[upper], decoded(whole.small)[upper]) > 40
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,27 @@
 """Verify and repair against a folder that was broken on purpose: the report equals the truth."""
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 
-from captures import healing
+from captures import flags, healing
+from captures.imaging.pictures import encode_jpeg
 from captures.inventory import repair, requests, verify
 from captures.inventory.requests import Deed
-from captures.models import Capture
+from captures.models import Capture, JudgedPicture, Timelapse
 from media_jobs import files, lifecycle, tracked
+from media_jobs.exceptions import TurnPassed
 from media_jobs.models import Decision, MediaJob
-from tests import wrecked
+from tests import damaged, wrecked
 from tests.jobs import take
+from timelapser.demo.scene import Scene
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SCENE = Scene(480, 272).draw(datetime(2026, 5, 4, 12, tzinfo=UTC))
+CLEAR, SMEARED = encode_jpeg(SCENE), encode_jpeg(damaged.smeared(SCENE, 90))
 
 
 @pytest.fixture
@@ -35,7 +41,8 @@ def ask(broker):
 @pytest.mark.parametrize(
     "count", [1200, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(600)])]
 )
-def test_report_equals_the_truth_and_repair_heals_what_can_be_healed(ask, settings, count):
+def test_report_equals_the_truth_and_repair_heals_what_can_be_healed(ask, settings, count, monkeypatch):
+    monkeypatch.setattr(tracked, "LONGEST_TURN_S", 0.3)  # all of it goes on in many turns
     wreck = wrecked.build(settings.MEDIA_ROOT, count)
     wrecked.wreck_some(wreck)
     last = wreck.timelapses[-1]
@@ -52,7 +59,7 @@ def test_report_equals_the_truth_and_repair_heals_what_can_be_healed(ask, settin
     assert of_one["faults"] == found["timelapses"][str(last.pk)]
     assert deep["faults"] == wreck.deep_faults
     assert repaired["actions"] == +wreck.actions
-    assert (again["faults"], again["total"]) == ({}, 0)
+    assert again["faults"] == wreck.left
     call_command("check_ledger", stdout=StringIO())
 
 
@@ -99,21 +106,125 @@ def test_a_lost_picture_is_told_and_comes_back_with_its_file(ask, settings):
 
 
 def test_a_disk_that_is_away_is_no_reason_to_give_up_its_pictures(ask, settings):
-    wreck = wrecked.build(settings.MEDIA_ROOT, 100, timelapses=1)
-    for name in wrecked.all_files(settings.MEDIA_ROOT):
-        (settings.MEDIA_ROOT / name).unlink()
-    for capture in Capture.objects.order_by("slot")[:10]:
-        wreck.put(capture.file, wrecked.FRAME)
+    wreck = wrecked.build(settings.MEDIA_ROOT, 200)
+    away, there = wreck.timelapses
+    for capture in away.captures.order_by("-slot")[:80]:
+        (settings.MEDIA_ROOT / capture.file).unlink()
+    gone = there.captures.order_by("slot")[3]
+    (settings.MEDIA_ROOT / gone.file).unlink()
+    wreck.change(away.captures.order_by("-slot")[0], original="cameras/originals/1.jpg")
+    job, _ = requests.request(Deed.REPAIR, None, by="ada")
 
-    report = ask(Deed.REPAIR)
+    turns = 0
+    while MediaJob.objects.filter(pk=job.pk, state="queued").exists():
+        turns += 1
+        tracked.do(take(job, worker=f"w{turns}"), lambda running: repair.repair(Passing(running.job, 15)))
 
-    assert (report["actions"]["lost"], report["actions"]["held_back"]) == (20, 70)
+    job.refresh_from_db()
+    assert (job.state, turns > 20) == ("done", True)
+    assert (job.result["actions"]["lost"], job.result["actions"]["held_back"]) == (1, 80)
+    assert list(Capture.objects.filter(state="failed").values_list("pk", "reason")) == [
+        (gone.pk, healing.LOST)
+    ]
+    assert Capture.objects.exclude(original="").count() == 1
     (settings.MEDIA_ROOT / "cameras").rename(settings.MEDIA_ROOT / "away")
     job, _ = requests.request(Deed.REPAIR, None, by="ada")
     tracked.do(take(job), repair.repair)
     job.refresh_from_db()
     assert (job.state, job.error_code) == ("failed", "storage_away")
-    assert Capture.objects.stored().count() == 80
+    assert Capture.objects.stored().count() == 199
+
+
+class Passing(tracked.Running):
+    """Its turn is over after so many steps; what it notes goes through JSON."""
+
+    def __init__(self, job, after):
+        super().__init__(job)
+        self.left = after
+
+    def go_on(self, done, total, place):
+        self.left -= 1
+        if self.left == 0:
+            lifecycle.note_place(self.job, done=done, total=total, **json.loads(json.dumps(place())))
+            raise TurnPassed
+
+
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_rest_is_looked_at(ask, settings):
+    wreck = wrecked.build(settings.MEDIA_ROOT, 4)
+    folder = (settings.MEDIA_ROOT / Capture.objects.first().file).parent
+    (folder / "loop").symlink_to(folder / "loop")
+    frames = [capture.file for capture in Capture.objects.all()]
+    nobody = wreck.put(f"cameras/77777/timelapses/88888/frames/2026-05-04/{frames[0][-30:]}", wrecked.FRAME)
+
+    report = ask(Deed.REPAIR)
+
+    assert (report["faults"], report["actions"]) == (
+        {"frame.unreadable": 1, "frame.orphan": 1},
+        {"set_aside": 1},
+    )
+    assert (files.size(nobody), [files.size(name) for name in frames]) == (None, [len(wrecked.FRAME)] * 4)
+
+
+def test_a_frame_that_is_not_the_stored_one_keeps_the_evidence_and_its_flag_tells(ask, settings):
+    wreck = wrecked.build(settings.MEDIA_ROOT, 4, timelapses=1)
+    rotten = Capture.objects.order_by("slot")[1]
+    wreck.put(rotten.file, wrecked.OTHER_CONTENT)
+
+    reports = [ask(Deed.REPAIR, deep=True) for _ in range(2)]
+
+    after = Capture.objects.get(pk=rotten.pk)
+    assert [report["faults"] for report in reports] == [{"frame.wrong_checksum": 1}] * 2
+    assert [report["actions"] for report in reports] == [{"flagged": 1}, {}]
+    assert (after.checksum, after.file, after.is_flagged, after.flagged_by) == (
+        rotten.checksum,
+        rotten.file,
+        True,
+        "storage",
+    )
+    assert files.read(rotten.file) == wrecked.OTHER_CONTENT
+
+
+def test_a_frame_of_other_content_does_not_heal_a_row_that_knows_what_it_was(ask, settings):
+    wreck = wrecked.build(settings.MEDIA_ROOT, 4, timelapses=1)
+    lost = Capture.objects.order_by("slot")[1]
+    wreck.change(lost, state="failed", reason=healing.LOST, file="")
+    wrecked.recount(wreck.timelapses[0])
+    wreck.put(lost.file, wrecked.OTHER_CONTENT)
+
+    report = ask(Deed.REPAIR)
+
+    after = Capture.objects.get(pk=lost.pk)
+    assert (report["actions"], after.state, after.checksum) == ({"set_aside": 1}, "failed", lost.checksum)
+
+
+@pytest.mark.parametrize(("data", "is_flagged"), [(SMEARED, True), (SMEARED[:-2], True), (CLEAR, False)])
+def test_a_healed_picture_is_judged_as_if_it_had_just_come(ask, settings, data, is_flagged):
+    wreck = wrecked.build(settings.MEDIA_ROOT, 4, timelapses=1)
+    capture = Capture.objects.order_by("slot")[1]
+    wreck.put(capture.file, data)
+    wreck.change(capture, state="failed", reason="worker_lost", file="", checksum="")
+    wrecked.recount(wreck.timelapses[0])
+
+    report = ask(Deed.REPAIR)
+
+    healed = Capture.objects.get(pk=capture.pk)
+    row = JudgedPicture.objects.get(capture=capture)
+    assert report["actions"]["healed"] == 1
+    assert (healed.state, healed.is_flagged, healed.score < 70) == ("stored", is_flagged, is_flagged)
+    assert (row.score, row.action) == (healed.score, "flagged" if is_flagged else "saved")
+    assert report["actions"].get("made") == 1
+    call_command("check_ledger", stdout=StringIO())
+
+
+def test_a_flag_that_was_set_meanwhile_is_counted_when_its_picture_is_lost(settings):
+    wrecked.build(settings.MEDIA_ROOT, 4, timelapses=1)
+    stale = Capture.objects.select_related("timelapse__camera").order_by("slot").first()
+    flags.set_flag(stale, is_flagged=True, by="ada")
+
+    assert healing.lose(stale, healing.LOST, by="ada")
+
+    assert Timelapse.objects.get().flagged_count == 0
+    call_command("check_ledger", stdout=StringIO())
 
 
 def test_after_its_worker_was_killed_the_report_is_the_same(ask, settings):

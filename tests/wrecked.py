@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 from captures.filing import derived_name, frame_name
@@ -22,6 +23,7 @@ OTHER_SIZE = make_jpeg(48, 36)
 OTHER_CONTENT = (
     FRAME[:14] + bytes([FRAME[14] ^ 1]) + FRAME[15:]
 )  # the density in its header: it decodes as before
+CUT = FRAME[:-20]
 GARBAGE = b"\x00" * len(FRAME)
 HOUR = 3600.0
 EVERY = timedelta(minutes=1)
@@ -29,12 +31,15 @@ EVERY = timedelta(minutes=1)
 
 @dataclass
 class Wreck:
-    """`faults` is what a quick verify must count, `deep` by how much a deep one differs, `actions` what repair does."""
+    """`faults` is what a quick verify must count, `deep` by how much a deep one differs, `actions` what repair does,
+    and `left` is what a deep verify still counts then.
+    """
 
     root: Path
     timelapses: list[Timelapse] = field(default_factory=list)
     faults: Counter = field(default_factory=Counter)
     deep: Counter = field(default_factory=Counter)
+    left: Counter = field(default_factory=Counter)
     actions: Counter = field(default_factory=Counter)
     young: int = 0
 
@@ -101,6 +106,7 @@ def recount(timelapse):
     newest = stored.order_by("-slot").first()
     Timelapse.objects.filter(pk=timelapse.pk).update(
         image_count=stored.count(),
+        flagged_count=stored.filter(is_flagged=True).count(),
         discarded_count=timelapse.captures.discarded().count(),
         latest_capture=newest,
     )
@@ -109,10 +115,11 @@ def recount(timelapse):
 
 def wreck_some(wreck, share=0.05):
     """Breaks `share` of the pictures, by turns in every way there is, spread over all."""
+    ways = cycle(WAYS)
     for timelapse in wreck.timelapses:
         captures = list(timelapse.captures.stored().select_related("timelapse__camera").order_by("slot"))
-        for number, capture in enumerate(captures[:: round(1 / share)]):
-            WAYS[number % len(WAYS)](wreck, capture)
+        for capture in captures[:: round(1 / share)]:
+            next(ways)(wreck, capture)
         recount(timelapse)
     leave_litter(wreck)
 
@@ -147,17 +154,25 @@ def row_forgot(field, wreck, capture):
 def frame_of_another_size(wreck, capture):
     wreck.put(capture.file, OTHER_SIZE)
     wreck.change(capture, bytes=len(OTHER_SIZE))
-    wreck.expect("frame.wrong_size", does=["restated", "made"])
+    wreck.expect("frame.wrong_size", does=["flagged"])
+    wreck.left.update(["frame.wrong_size"])
+
+
+def row_of_another_length(wreck, capture):
+    """The content is that of its checksum: the row may say what the file is."""
+    wreck.change(capture, bytes=capture.bytes + 1)
+    wreck.expect("frame.wrong_bytes", does=["restated", "made"])
 
 
 def frame_longer_than_stored(wreck, capture):
     wreck.put(capture.file, FRAME + b"appended")
-    wreck.expect("frame.wrong_bytes", does=["restated", "made"])
+    wreck.expect("frame.wrong_bytes", does=["flagged"])
+    wreck.left.update(["frame.wrong_bytes"])
 
 
 def frame_cut_short(wreck, capture):
     """Its header is whole: only who reads all of it sees more than another length."""
-    wreck.put(capture.file, FRAME[:-20])
+    wreck.put(capture.file, CUT)
     wreck.expect("frame.wrong_bytes", does=["broken"])
     wreck.deep.subtract(["frame.wrong_bytes"])
     wreck.deep.update(["frame.undecodable"])
@@ -166,7 +181,42 @@ def frame_cut_short(wreck, capture):
 def frame_of_other_content(wreck, capture):
     wreck.put(capture.file, OTHER_CONTENT)
     wreck.deep.update(["frame.wrong_checksum"])
-    wreck.actions.update(["restated", "made"])
+    wreck.actions.update(["flagged"])
+    wreck.left.update(["frame.wrong_checksum"])
+
+
+def frame_cannot_be_read(wreck, capture):
+    """The disk answers neither that it is gone nor with its bytes."""
+    path = wreck.root / capture.file
+    path.unlink()
+    path.mkdir()
+    wreck.expect("frame.unreadable")
+    wreck.left.update(["frame.unreadable"])
+
+
+def thumbnail_cannot_be_read(wreck, capture):
+    path = wreck.root / capture.thumbnail
+    path.unlink()
+    path.mkdir()
+    wreck.expect("thumbnail.unreadable")
+    wreck.left.update(["thumbnail.unreadable"])
+
+
+def frame_stored_without_its_end(wreck, capture):
+    """It came so, was flagged and stored; then its small pictures went."""
+    wreck.put(capture.file, CUT)
+    for name in (capture.thumbnail, capture.small):
+        (wreck.root / name).unlink()
+    wreck.change(
+        capture,
+        bytes=len(CUT),
+        checksum=hashlib.sha256(CUT).hexdigest(),
+        is_flagged=True,
+        flagged_by="quality",
+        thumbnail="",
+        small="",
+    )
+    wreck.expect("thumbnail.absent", "small.absent", does=["made"])
 
 
 def frame_in_another_place(wreck, capture):
@@ -243,6 +293,10 @@ WAYS = [
     discarded_gone,
     small_of_former_settings,
     file_too_young,
+    row_of_another_length,
+    frame_cannot_be_read,
+    thumbnail_cannot_be_read,
+    frame_stored_without_its_end,
 ]
 
 

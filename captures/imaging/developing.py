@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cameras.geometry import Geometry
 from cameras.sources import Still
 from captures.imaging.errors import BrokenPicture
-from captures.imaging.pictures import encode_jpeg, read_header
+from captures.imaging.pictures import PictureFacts, encode_jpeg, read_header
 from captures.imaging.quality.picture import Picture
 
 
@@ -52,6 +52,18 @@ def expose(still: Still, geometry: Geometry, *, heavy: bool) -> Negative:
     pixels = geometry.burn(picture.pixels)
     hidden = geometry.hidden(*pixels.shape[:2])
     return Negative(Picture.of_pixels(pixels, heavy=heavy, file=picture.file, hidden=hidden), None)
+
+
+def inspect_picture(data: bytes) -> PictureFacts:
+    """What is whole: it decodes, and its file says that nothing is missing. Raises BrokenPicture with the reason.
+
+    The same that is asked of a picture that nobody judges before it is stored. Whether what is in it can be used is the
+    judgement's question. What follows the end of a picture does not matter: many cameras append something.
+    """
+    file = Picture.of_bytes(data, full=False, heavy=False).file
+    if file is not None and file.error:
+        raise BrokenPicture(file.error)
+    return read_header(data)
 
 
 def develop(negative: Negative, geometry: Geometry, *, quality: int) -> Print:

@@ -1,4 +1,4 @@
-"""Is it a picture, how large, and whole?"""
+"""Is it a picture, and how large?"""
 
 import io
 import struct
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from captures.imaging.errors import BrokenPicture
 
@@ -19,7 +19,6 @@ MAX_SIDE_PX = 32_767  # OpenCV's remapping and the film encoders go no further
 JPEG_QUALITY = 90
 _ORIENTATION = 0x0112  # EXIF 2.3, 4.6.4 A
 _TURNED = (5, 6, 7, 8)  # orientations that swap width and height
-_GREY_TAIL_RATIO = 0.1  # of the rows; what a decoder paints where the data stopped (b1: 53-68 %)
 
 # The classes and not Image.open: it warns about large pictures, and only after having looked through all
 # formats.
@@ -51,27 +50,6 @@ class PictureFacts:
 def read_header(data: bytes) -> PictureFacts:
     """Format and size from the first bytes; decodes nothing (about 0.1 ms). Raises BrokenPicture."""
     return _facts(*_opened(data))
-
-
-def inspect_picture(data: bytes) -> PictureFacts:
-    """Make sure that all of it decodes. Raises BrokenPicture with the reason.
-
-    A JPEG is decoded once at an eighth of its size, strictly: that reads every coded bit, so it finds what
-    the full decode finds (truncation, missing end marker, broken stream), at half its cost. A file that was
-    cut and closed again decodes everywhere; the flat grey that decoders paint below the cut is looked for in
-    the same pixels. Garbage after the end of the picture is tolerated: many cameras append something.
-    """
-    kind, image = _opened(data)
-    try:
-        facts = _facts(kind, image)
-        if kind == "JPEG":
-            image.draft("", (max(1, image.width // 8), max(1, image.height // 8)))
-        image.load()
-    except _UNREADABLE as error:
-        raise BrokenPicture(f"not whole: {error}") from error
-    if kind == "JPEG" and (ratio := _grey_tail(image)) >= _GREY_TAIL_RATIO:
-        raise BrokenPicture(f"not whole: the lower {ratio:.0%} is the flat grey of missing data")
-    return facts
 
 
 def encode_jpeg(pixels: Pixels, quality: int = JPEG_QUALITY) -> bytes:
@@ -125,13 +103,3 @@ def _orientation(exif: bytes) -> int:
     except struct.error:
         pass
     return 1
-
-
-def _grey_tail(image: Image.Image) -> float:
-    """Share of the rows at the bottom that are exactly mid-grey (128, JPEG's zero); 0 if all rows are."""
-    pixels = np.asarray(image)
-    rows = pixels.reshape(pixels.shape[0], -1)
-    is_grey = (rows == 128).all(axis=1)
-    if is_grey.all():
-        return 0.0
-    return float(np.argmin(is_grey[::-1])) / len(is_grey)

@@ -7,6 +7,7 @@ import numpy as np
 
 from captures.imaging.errors import BrokenPicture
 from captures.imaging.pictures import Pixels, encode_jpeg, read_header
+from captures.imaging.quality.decode import END_OF_JPEG
 
 # The decoder can leave out octaves for nothing (JPEG: scaled inverse DCT).
 _REDUCED = (
@@ -70,20 +71,29 @@ def make_thumbnails(data: bytes, *, thumbnail: Box = THUMBNAIL, small: Box | Non
 def decode_at_least(data: bytes, width: int, height: int) -> Pixels:
     """Upright BGR pixels (height, width, 3) with the cheapest decode that is not smaller than asked for.
 
-    A picture that is itself smaller comes as it is. Raises BrokenPicture.
+    A picture that is itself smaller comes as it is, and of one that ends too early what is there: whatever was judged
+    and stored is shown. Raises BrokenPicture.
     """
     facts = read_header(data)
     flag = next(
         (flag for n, flag in _REDUCED if facts.width // n >= width and facts.height // n >= height),
         cv2.IMREAD_COLOR,
     )
+    pixels = _decoded(data, flag)
+    if pixels is None and facts.format == "JPEG":
+        # OpenCV refuses what ends too early, and shows what is there once it is closed: as when it was judged.
+        pixels = _decoded(data + END_OF_JPEG, flag)
+    if pixels is None:
+        raise BrokenPicture(f"not a whole {facts.format}")
+    return pixels
+
+
+def _decoded(data: bytes, flag: int) -> Pixels | None:
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
         raise BrokenPicture(f"not decodable: {error.err}") from error
-    if pixels is None:
-        raise BrokenPicture(f"not a whole {facts.format}")
-    return pixels.astype(np.uint8, copy=False)
+    return None if pixels is None else pixels.astype(np.uint8, copy=False)
 
 
 def _shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from django.core.files.storage import default_storage
 
 from captures.derivatives import Wanted
+from captures.imaging.developing import inspect_picture
 from captures.imaging.errors import BrokenPicture
-from captures.imaging.pictures import inspect_picture, read_header
+from captures.imaging.pictures import read_header
 from captures.inventory.report import Finding, Shelf, Trouble
 from captures.models import Capture
 from captures.pictures import digest_in
@@ -50,6 +51,15 @@ def look(
     return list(_look_once(capture, wanted, newest_id, is_deep=is_deep, now=now))
 
 
+def is_missing(name: str) -> bool:
+    """Whether there certainly is no such file; False where the disk cannot tell."""
+    try:
+        default_storage.open(name, "rb").close()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
+
+
 def files_of(capture: Capture) -> tuple[str, ...]:
     """What a row says of its files; equal where nothing was changed."""
     names = (capture.file, capture.thumbnail, capture.small, capture.original)
@@ -65,8 +75,10 @@ def trouble_of(name: str, expected: Expected, *, is_deep: bool) -> tuple[Trouble
             file.seek(0)
             must_read = is_deep or expected.bytes == 0
             data: bytes = file.read() if must_read or not _has_header(head) else head
-    except OSError:
+    except FileNotFoundError:
         return Trouble.MISSING, 0
+    except OSError:
+        return Trouble.UNREADABLE, 0
     if not size:
         return Trouble.EMPTY, 0
     try:

@@ -28,6 +28,7 @@ class Trouble(StrEnum):
 
     ABSENT = "absent"  # the row names none, and one is wanted
     MISSING = "missing"  # the row names one that is not there
+    UNREADABLE = "unreadable"  # it may be there: the disk says neither yes nor no
     EMPTY = "empty"
     UNDECODABLE = "undecodable"
     WRONG_SIZE = "wrong_size"  # in pixels, against the row or the settings
@@ -41,6 +42,7 @@ class Trouble(StrEnum):
 WORDS: dict[Trouble, str] = {
     Trouble.ABSENT: "not made yet",
     Trouble.MISSING: "file missing",
+    Trouble.UNREADABLE: "cannot be read",
     Trouble.EMPTY: "file empty",
     Trouble.UNDECODABLE: "cannot be decoded",
     Trouble.WRONG_SIZE: "wrong size in pixels",
@@ -100,8 +102,8 @@ class Report:
         else:
             self.untold[key] += 1
 
-    def did(self, action: str) -> None:
-        self.actions[action] += 1
+    def did(self, action: str, times: int = 1) -> None:
+        self.actions[action] += times
 
     def to_document(self) -> dict[str, Any]:
         return {

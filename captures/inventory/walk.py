@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +16,12 @@ from captures.inventory.report import Finding, Report, Shelf, Trouble
 from captures.inventory.shelves import SHELVES, Day, Named, days, read_name
 from captures.models import Capture, Timelapse
 from captures.stretches import PICTURES, Place, pages
+from media_jobs import files
 from media_jobs.tracked import Running
 
 Look = Callable[[Capture, Wanted, int | None], list[Finding]]
 BATCH = 200
-FILES, ROWS = "files", "rows"
+FILES, ROWS, GONE = "files", "rows", "gone"  # the last is repair's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Extent:
 
 @dataclass(slots=True)
 class Course:
-    """How far the walk is, and what it has found: JSON between two turns."""
+    """How far the walk is, and what it has found: JSON between two turns.
+
+    `seen` and `gone` are repair's counts of rows, of each timelapse, and of those whose pictures are not there.
+    """
 
     phase: str = FILES
     folder: str = ""
@@ -41,6 +46,8 @@ class Course:
     place: Place = field(default_factory=Place)
     frames: int = 0
     report: Report = field(default_factory=Report)
+    seen: Counter[str] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, memory: dict[str, Any]) -> Course:
@@ -54,6 +61,8 @@ class Course:
             place=Place.of(document["place"]),
             frames=document["frames"],
             report=Report.of(memory.get("report")),
+            seen=Counter(document.get("seen")),
+            gone=Counter(document.get("gone")),
         )
 
     def memory(self) -> dict[str, Any]:
@@ -63,11 +72,15 @@ class Course:
             "name": self.name,
             "place": self.place.to_document(),
             "frames": self.frames,
+            "seen": dict(self.seen),
+            "gone": dict(self.gone),
         }
         return {"course": course, "report": self.report.to_document()}
 
     def steps(self, rows: int) -> tuple[int, int]:
         """Done and total: each row counts twice, for its frame among the files and for itself."""
+        if self.phase == GONE:
+            return 2 * rows, 2 * rows
         return min(self.frames, rows) if self.phase == FILES else rows + self.report.rows, 2 * rows
 
 
@@ -89,7 +102,7 @@ def travel(running: Running, course: Course, extent: Extent, now: datetime, look
     Raises WorkCancelled and TurnPassed between two steps.
     """
     rows = running.job.progress_total // 2
-    while True:
+    while course.phase != GONE:
         steps = (
             along_files(course, extent, now) if course.phase == FILES else along_rows(course, extent, look)
         )
@@ -109,7 +122,11 @@ def along_files(course: Course, extent: Extent, now: datetime) -> Iterator[Step]
     if extent.timelapse is not None and own is None:
         return
     for day in days(own, extent.shelves, course.folder):
-        names = sorted(default_storage.listdir(day.folder)[1])
+        try:
+            names = files.names_in(day.folder)
+        except OSError:
+            yield Step([Finding(day.shelf, Trouble.UNREADABLE, day.folder, day.timelapse)])
+            continue
         if day.folder == course.folder:
             names = [name for name in names if name > course.name]
         for start in range(0, len(names), BATCH):

@@ -49,6 +49,7 @@ ACTION_WORDS: dict[str, str] = {
     "healed": "pictures taken into the ledger whose row was never written",
     "found_again": "pictures found in another place",
     "restated": "rows that say now what their file is",
+    "flagged": "pictures flagged because their file is not the one that was stored",
     "lost": "rows that say now that their picture is gone",
     "broken": "damaged pictures set aside",
     "made": "thumbnails and small pictures made",

@@ -17,8 +17,8 @@ FrameSource = Path | Callable[[], bytes]
 def read_frame(source: FrameSource, width: int, height: int) -> Pixels | None:
     """Upright BGR pixels of exactly (height, width, 3), C-contiguous; None if missing or broken.
 
-    Broken is what does not decode or is cut short. Damage inside a file that still has its end is found by
-    `inspect_picture` when a picture is taken in, and not looked for in every film again.
+    Broken is what does not decode at all. Of a picture that ends too early what is there is shown: it was judged when
+    it was taken in, and clean films leave out what was flagged. Damage is not looked for in every film again.
     """
     try:
         data = source.read_bytes() if isinstance(source, Path) else source()
