@@ -91,7 +91,7 @@ class StorageViewSet(GenericViewSet[Any]):
 
     @extend_schema(request=DeepSerializer, responses=ANSWERS)
     def repair(self, request: Request, **kwargs: Any) -> Response:
-        """Puts right what verify finds; deletes nothing."""
+        """Puts right what verify finds; deletes no frame and no original."""
         return self._ask(Deed.REPAIR, **self._wish(DeepSerializer))
 
     @extend_schema(request=CleanUpSerializer, responses=ANSWERS)
