@@ -21,6 +21,7 @@ GROUPS = (PICTURES, QUALITY, DEGRADED, HEALTH, THUMBNAILS, WEATHER)
 # The detectors whose word can be left out; captures.imaging.quality has their table, and a test compares the two.
 DETECTORS: tuple[tuple[str, str], ...] = (
     ("file", "File"),
+    ("bits", "Wrong bits"),
     ("uniform", "One colour"),
     ("missing", "Missing part"),
     ("green", "Green"),
