@@ -386,3 +386,22 @@ def test_damage_teaches_nothing_and_a_new_view_is_learnt_after_two_days():
         past = past.followed(picture, judged, NOON + timedelta(hours=2 * number))
 
     assert found == ["moved"] * 25 + ["good"]
+
+
+@pytest.mark.parametrize(
+    ("word", "change"),
+    [
+        ("out of focus", lambda number: damaged.defocused(scene(number), 1 / 130)),
+        ("covered", lambda number: damaged.covered(scene(number), np.random.default_rng(number), 1.2, 40)),
+    ],
+)
+def test_what_hinders_the_camera_is_never_learnt_however_long_it_stays(word, change):
+    past, found = after(10), []
+    for number in range(60):
+        picture = picture_of(change(number))
+        judged = evaluate(picture, heavy=False, past=past)
+        found.append(word in judged.findings)
+        past = past.followed(picture, judged, NOON + timedelta(hours=1 + 2 * number))
+
+    assert found == [True] * 60
+    assert evaluate(picture_of(scene(99)), heavy=False, past=past).verdict == "good"

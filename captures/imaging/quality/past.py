@@ -24,6 +24,8 @@ _SHOWS_SOMETHING = 8  # levels within a block; a black night and a blown sky are
 _ALIKE_BLOCKS = 0.9  # of those that show something: a running clock over a frozen picture changes fewer
 _FEWEST_BLOCKS = 12
 _WEIGHTS = np.random.default_rng(1).integers(1, 65_000, BLOCK_PX * BLOCK_PX, np.uint32)
+# However long it stays, nobody wants it to be how the camera should see. A new view is another matter.
+_NEVER_LEARNT = frozenset({"covered", "out of focus", "frozen", "dark"})
 # A new view that stays is the view: whoever has turned the camera away by mistake has been told for two days.
 _ADOPTED_AFTER_S = 2 * 86_400
 _ADOPTED_COUNT = 20
@@ -153,12 +155,10 @@ class Past:
             passing=picture.hints.tobytes(),
             warned=self.warned + 1 if picture.file is not None and picture.file.warning else 0,
         )
-        if evaluation.sort is Sort.DAMAGE:
+        if evaluation.sort is Sort.DAMAGE or _NEVER_LEARNT.intersection(evaluation.findings):
             return past
-        if evaluation.sort is Sort.CONDITION and "frozen" not in evaluation.findings:
+        if "moved" in evaluation.findings:
             return past._turned_away(picture, now)
-        if "dark" in evaluation.findings:
-            return past
         return past._in_view(picture)
 
     def _in_view(self, picture: Picture) -> Past:
