@@ -153,7 +153,7 @@ def test_schedule_is_calculated_anew(pages, operator):
 
 def test_thumbnails_are_asked_for(pages, operator):
     response = pages(operator).post(reverse("timelapse-thumbnails", args=[running().pk]), follow=True)
-    assert "No thumbnail is missing." in words_of(response)
+    assert "The missing thumbnails are being made." in words_of(response)
 
 
 # --- the audit -------------------------------------------------------------------------------------------------
