@@ -187,6 +187,25 @@ def test_damage_is_found_without_any_past(name):
     assert word in judged.findings
 
 
+NOTHING_IN_IT = CUT[: CUT.index(b"\xff\xda") + 20]
+MORE_TELLING = {
+    "a frame of empty planes": (damaged.encoded(damaged.uniform(SCENE, (0, 135, 0))), "green"),
+    "a head and no picture": (NOTHING_IN_IT, "broken file"),
+    "all but two rows is missing": (damaged.encoded(np.vstack([SCENE[:2], damaged.uniform(SCENE[2:], 128)]), 100), "missing part"),
+    "one grey": (damaged.encoded(damaged.uniform(SCENE, 128)), "uniform"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MORE_TELLING)
+def test_one_colour_names_a_picture_only_where_nothing_says_more(name):
+    data, word = MORE_TELLING[name]
+
+    judged = evaluate(Picture.of_bytes(data, full=False, heavy=False), heavy=False, past=PAST)
+
+    assert judged.verdict == word
+    assert "uniform" in judged.findings
+
+
 def test_wrong_bits_that_can_be_seen_are_found():
     whole, found = picture_of(scene(5)), []
     for seed in range(12):

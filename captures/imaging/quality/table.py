@@ -1,4 +1,7 @@
-"""All detectors, in the order in which they are shown. The bounds and how they were found: docs/quality.md.
+"""All detectors, in the order in which they are shown; of equally grave findings the first names the picture.
+
+One colour is what remains of many damages, so those that say more come before it. The bounds and how they were found:
+docs/quality.md.
 
 `cost_ms` is what bench/quality.py measured at 1080p on the machine of docs/benchmarks.md.
 """
@@ -38,21 +41,6 @@ DETECTORS: tuple[Detector, ...] = (
         cost_ms=0.01,
         needs_past=False,
         read=of_file.has_wrong_bits,
-    ),
-    Detector(
-        name="uniform",
-        title="One colour",
-        help="From the darkest to the brightest: no lens sees one colour without any noise.",
-        path=Path.FAST,
-        sort=Sort.DAMAGE,
-        finding="uniform",
-        unit="levels",
-        bound=2.5,
-        above=False,
-        penalty=75,
-        cost_ms=0.17,
-        needs_past=False,
-        read=damage.uniform,
     ),
     Detector(
         name="missing",
@@ -98,6 +86,21 @@ DETECTORS: tuple[Detector, ...] = (
         cost_ms=0.04,
         needs_past=False,
         read=damage.green_cast,
+    ),
+    Detector(
+        name="uniform",
+        title="One colour",
+        help="From the darkest to the brightest: no lens sees one colour without any noise.",
+        path=Path.FAST,
+        sort=Sort.DAMAGE,
+        finding="uniform",
+        unit="levels",
+        bound=2.5,
+        above=False,
+        penalty=70,
+        cost_ms=0.17,
+        needs_past=False,
+        read=damage.uniform,
     ),
     Detector(
         name="ghosting",
