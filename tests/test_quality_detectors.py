@@ -191,7 +191,7 @@ NOTHING_IN_IT = CUT[: CUT.index(b"\xff\xda") + 20]
 MORE_TELLING = {
     "a frame of empty planes": (damaged.encoded(damaged.uniform(SCENE, (0, 135, 0))), "green"),
     "a head and no picture": (NOTHING_IN_IT, "broken file"),
-    "all but two rows is missing": (damaged.encoded(np.vstack([SCENE[:2], damaged.uniform(SCENE[2:], 128)]), 100), "missing part"),
+    "all but two rows": (damaged.encoded(np.vstack([SCENE[:2], damaged.uniform(SCENE[2:], 128)]), 100), "missing part"),
     "one grey": (damaged.encoded(damaged.uniform(SCENE, 128)), "uniform"),
 }  # fmt: skip
 
