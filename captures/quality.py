@@ -28,6 +28,7 @@ from media_jobs import audit
 
 Action = JudgedPicture.Action
 UNDECODABLE = "undecodable"
+ALL_HIDDEN = 0.98  # of the picture: what is left tells nothing
 _MASKS_BYTES = 16
 # What pixels and what is remembered of others can raise in code that looks at them: it never costs a picture.
 _FAILURES = (
@@ -123,6 +124,9 @@ def look_at(still: Still, rules: Rules, taken_at: datetime) -> Shot:
         if file is not None and file.error:
             return Shot(taken_at, error=file.error)
         return Shot(taken_at, still.codec, negative)
+    hidden = negative.picture.hidden
+    if hidden is not None and hidden.mean() > ALL_HIDDEN:
+        return Shot(taken_at, still.codec, negative, error="The masks hide all of it.")
     try:
         found = evaluate(
             negative.picture, heavy=heavy, past=rules.past, ignored=frozenset(settings.quality_ignored)
@@ -192,6 +196,8 @@ def follow(capture: Capture, kept: Shot, others: Sequence[Shot], rules: Rules, n
         _remember(camera, rules, kept.negative, kept.evaluation, kept.taken_at)
         conditions.note(camera, kept.evaluation, rules.settings, now)
     bad = sum(shot.is_bad(rules) for shot in (kept, *others))
+    if kept.sort is Sort.CONDITION and not bad:
+        return  # a frozen picture is not bad, and no proof that the camera is well again
     degraded.note(camera.pk, rules.settings, now, is_bad=kept.is_bad(rules), bad=bad)
 
 
