@@ -424,3 +424,30 @@ def test_what_hinders_the_camera_is_never_learnt_however_long_it_stays(word, cha
 
     assert found == [True] * 60
     assert evaluate(picture_of(scene(99)), heavy=False, past=past).verdict == "good"
+
+
+def shutter(seed):
+    """Brown slats, as bright and as plainly drawn as what they hide, but for a gap at the side."""
+    rows = np.arange(HEIGHT) % 48
+    slats = np.where(rows < 8, 60, 110 + rows)[:, None, None] * np.array((0.7, 0.95, 1.15))
+    shown = np.clip(slats + np.random.default_rng(seed).normal(0, 4, SCENE.shape), 0, 255).astype(np.uint8)
+    gap = WIDTH // 6
+    shown[:, :gap] = scene(seed)[:, :gap]
+    return shown
+
+
+def test_what_is_obstructed_although_it_is_as_bright_as_ever_is_covered_and_stays_so():
+    past = after(10)
+    for number in range(40):
+        picture = picture_of(shutter(number))
+        judged = evaluate(picture, heavy=False, past=past)
+        assert "covered" in judged.findings, judged
+        assert judged.score >= 75
+        past = past.followed(picture, judged, NOON + timedelta(hours=1 + 2 * number))
+
+    assert evaluate(picture_of(scene(99)), heavy=False, past=past).verdict == "good"
+
+
+@pytest.mark.parametrize("change", [damaged.at_night, damaged.in_infrared, damaged.in_fog, damaged.in_snow])
+def test_night_infrared_fog_and_snow_do_not_cover_the_scene(change):
+    assert "covered" not in evaluate(picture_of(change(scene(5), RNG)), heavy=False, past=PAST).findings

@@ -101,6 +101,12 @@ def in_place(now: Floats, before: Floats) -> float:
     return float(np.sum(now * before)) / _energy(now, before)
 
 
+def gone(now: Floats, before: Floats) -> float:
+    """Share of the tiles that showed something in which nothing of it is in its place, in [0, 1]."""
+    agrees, shown = _by_tiles(now, before)
+    return float((agrees < _TILE_AGREES)[shown].mean()) if shown.any() else 0.0
+
+
 def _slipped_part(now: Floats, before: Floats) -> float:
     if float((before * before).sum()) < _FEWEST_EDGES:
         return 0.0

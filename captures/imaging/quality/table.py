@@ -180,7 +180,7 @@ DETECTORS: tuple[Detector, ...] = (
     Detector(
         name="covered",
         title="Covered",
-        help="What was drawn before is gone and nothing is in its place: a hand, a bag, a shutter.",
+        help="What was drawn before is gone: a hand or a bag before the lens, or a shutter in most parts of it.",
         path=Path.FAST,
         sort=Sort.CONDITION,
         finding="covered",
