@@ -109,12 +109,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--only-database",
         action="store_true",
-        help="only tests that touch the database and are not marked slow (for the second run on SQLite)",
+        help="only tests that touch the database, without those marked slow or any_database (for the run on SQLite)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs Chromium")
+    config.addinivalue_line(
+        "markers",
+        "any_database: asks who may do what, or what is refused; one database is as good as another",
+    )
     config.addinivalue_line("markers", "slow: end to end with processes of its own, tens of seconds")
 
 
@@ -130,7 +134,13 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--only-database"):
         return
-    wanted = [item for item in items if _touches_database(item) and not item.get_closest_marker("slow")]
+    wanted = [
+        item
+        for item in items
+        if _touches_database(item)
+        and not item.get_closest_marker("slow")
+        and not item.get_closest_marker("any_database")
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
     items[:] = wanted
 

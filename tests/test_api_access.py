@@ -15,6 +15,7 @@ from tests.factories import (
     make_video,
 )
 
+pytestmark = pytest.mark.any_database
 MEDIA_TYPE = "application/problem+json"
 LISTS = ["cameras", "timelapses", "captures", "recipes", "videos", "jobs", "sites", "clock", "work", "audit"]
 ALONE = ["events", "system", "queues", "workers", "settings", "settings/history"]

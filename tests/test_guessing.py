@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from tests.factories import make_user
 from timelapser import guessing
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

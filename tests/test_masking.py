@@ -7,6 +7,7 @@ from django.urls import reverse
 from cameras.sources.addresses import mask_query
 from tests.factories import make_camera, make_user
 
+pytestmark = pytest.mark.any_database
 ADDRESS = "http://192.0.2.7/snap.cgi?user=eve&pwd=hunter2"
 SHOWN = "http://192.0.2.7/snap.cgi?user=***&pwd=***"
 

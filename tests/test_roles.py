@@ -6,7 +6,7 @@ from django.urls import get_resolver
 from media_jobs.models import MediaJob
 from tests.factories import make_job, make_timelapse, make_user, make_video
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 # A deed by its page (name, the thing, further words) and by the API (method, name, the thing).
 DEEDS = {

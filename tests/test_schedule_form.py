@@ -18,7 +18,7 @@ from tests.test_pages import running, words_of
 from timelapser.pages.schedule_form import EditForm
 from videos.models import Recipe, Video
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 VIENNA = {"latitude": 48.2, "longitude": 16.4}
 
 

@@ -14,6 +14,7 @@ from drf_spectacular.validation import validate_schema
 from tests.factories import make_camera
 from tests.test_api_fuzz import PLAN, WINDOWS
 
+pytestmark = pytest.mark.any_database
 KEPT = Path(__file__).parent.parent / "docs" / "openapi.yaml"
 METHODS = {"get", "post", "put", "patch", "delete"}
 REMAKE = "manage.py spectacular --file docs/openapi.yaml --validate --fail-on-warn"

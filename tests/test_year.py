@@ -172,13 +172,17 @@ def live_by_the_sun(year):
     year.pass_time(BEGIN + 365 * DAY - clock.now())
 
 
-# By quarters of an hour a year takes minutes to check.
-@pytest.mark.parametrize("steps", [HOURS, pytest.param(QUARTERS, marks=pytest.mark.soak)])
+BERLIN = (live_in_berlin, [NOON, LOST_AND_DOUBLE], NIGHT, "Europe/Berlin", (52.5, 13.4))
+SYDNEY = (live_by_the_sun, [SUNSET], DAYLIGHT, "Australia/Sydney", (-33.9, 151.2))
+
+
+# The slow calendar takes a minute for a year of hours, and several for one of quarters.
 @pytest.mark.parametrize(
-    ("live", "rules", "window", "zone", "place"),
+    ("live", "rules", "window", "zone", "place", "steps"),
     [
-        (live_in_berlin, [NOON, LOST_AND_DOUBLE], NIGHT, "Europe/Berlin", (52.5, 13.4)),
-        (live_by_the_sun, [SUNSET], DAYLIGHT, "Australia/Sydney", (-33.9, 151.2)),
+        (*BERLIN, HOURS),
+        pytest.param(*BERLIN, QUARTERS, marks=pytest.mark.soak),
+        pytest.param(*SYDNEY, QUARTERS, marks=pytest.mark.soak),
     ],
 )
 def test_a_year_has_every_slot_that_a_slow_calendar_finds_and_no_other(
