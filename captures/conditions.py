@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from cameras import alerts, places
@@ -13,7 +14,8 @@ from cameras.models import Alert, Camera
 from cameras.settings import Settings
 from captures.imaging.quality.contract import Evaluation, Sort
 from captures.intervalometer.sun import DAWN_DEG, Place, altitude
-from captures.models import JudgedPicture
+from captures.models import CameraPast, JudgedPicture
+from media_jobs import audit, clock
 
 Kind = Alert.Kind
 # A bird, a lorry or a flash light is in one picture, seldom in two. With three a camera that takes a picture each hour
@@ -56,11 +58,19 @@ def note(camera: Camera, evaluation: Evaluation, settings: Settings, now: dateti
             alerts.clear(camera.pk, kind, now)
 
 
-def end(camera: Camera, now: datetime) -> None:
+def end(camera: Camera, now: datetime, *, by: str = audit.CLOCK) -> None:
     """Its pictures are not judged any more: nobody would notice when what they showed is over."""
     is_open = Alert.objects.filter(camera=camera, kind__in=WORDS, cleared_at=None)
     for kind in list(is_open.values_list("kind", flat=True)):
-        alerts.clear(camera.pk, Kind(kind), now)
+        alerts.clear(camera.pk, Kind(kind), now, by=by)
+
+
+def learn_anew(camera: Camera, *, by: str) -> None:
+    """A person says that the camera shall look as it does: what it is compared with is forgotten, alerts are over."""
+    with transaction.atomic():
+        CameraPast.objects.filter(camera=camera).delete()
+        end(camera, clock.now(), by=by)
+        audit.note("view_learnt_anew", topic=camera.topic, by=by)
 
 
 def _found(evaluation: Evaluation) -> Iterable[str]:

@@ -15,10 +15,11 @@ from django.urls import reverse
 from cameras.models import Alert, Camera
 from captures import trial
 from captures.imaging.quality.table import DETECTORS
-from captures.models import Capture, JudgedPicture, Timelapse
+from captures.models import CameraPast, Capture, JudgedPicture, Timelapse
 from captures.quality_api import TrialThrottle
 from captures.trial import MOST_BYTES
 from media_jobs import clock, files
+from media_jobs.models import Decision
 from tests.commanded_camera import CommandedScene, Trouble
 from tests.factories import NOON, make_camera, make_stored_capture, make_timelapse
 from tests.test_imaging_pictures import png_header
@@ -212,6 +213,24 @@ def test_operator_leaves_degraded_mode_for_a_camera(pages, operator, viewer):
     assert not camera.is_degraded
     assert "has left degraded mode" in words_of(client.get(camera_page(camera)))
     assert "is not degraded" in words_of(client.post(address, follow=True))
+
+
+def test_operator_has_a_view_learnt_anew(pages, operator, viewer):
+    camera = make_camera()
+    CameraPast.objects.create(camera=camera, remembered=b"what was seen", updated_at=clock.now())
+    Alert.objects.create(camera=camera, kind="covered", words="Clean it.", raised_at=clock.now())
+    Alert.objects.create(camera=camera, kind="offline", words="No answer.", raised_at=clock.now())
+    address = reverse("quality-learn", args=[camera.pk])
+    assert pages(viewer).post(address).status_code == 403
+    client = pages(operator)
+    assert address in client.get(camera_page(camera)).content.decode()
+
+    assert client.post(address).status_code == 302
+
+    assert not CameraPast.objects.exists()
+    assert [*Alert.objects.filter(cleared_at=None).values_list("kind", flat=True)] == ["offline"]
+    assert Alert.objects.get(kind="covered").cleared_by == "otto"
+    assert Decision.objects.filter(action="view_learnt_anew", by="otto").count() == 1
 
 
 # --- flags and quarantine -------------------------------------------------------------------------------------------

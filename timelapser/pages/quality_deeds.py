@@ -1,4 +1,4 @@
-"""What operators do about quality: leave degraded mode, flag a picture or not, restore a discarded one."""
+"""What operators do about quality: end degraded mode, learn a view anew, flag a picture or not, restore a discarded one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from cameras.models import Camera
-from captures import degraded, flags, quarantine
+from captures import conditions, degraded, flags, quarantine
 from captures.exceptions import NoPicture, NotRestorable
 from captures.models import Capture
 from captures.views import TYPES
@@ -30,6 +30,15 @@ def leave(request: HttpRequest, pk: int) -> HttpResponse:
     camera = get_object_or_404(Camera, pk=pk)
     is_left = degraded.leave(camera, by=request.user.get_username())
     words = f"“{camera.name}” has left degraded mode." if is_left else f"“{camera.name}” is not degraded."
+    return answer(request, words, back_to(request, reverse("camera-quality", args=[pk])))
+
+
+@page(OPERATE, "POST")
+def learn(request: HttpRequest, pk: int) -> HttpResponse:
+    """A person says that the camera shall look as it does now."""
+    camera = get_object_or_404(Camera, pk=pk)
+    conditions.learn_anew(camera, by=request.user.get_username())
+    words = f"The view of “{camera.name}” is learnt anew, from the next pictures on."
     return answer(request, words, back_to(request, reverse("camera-quality", args=[pk])))
 
 

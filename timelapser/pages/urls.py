@@ -39,6 +39,7 @@ urlpatterns = [
     path("cameras/<int:pk>/quality/", quality.camera, name="camera-quality"),
     path("cameras/<int:pk>/quality/parts/", quality.camera_parts, name="camera-quality-parts"),
     path("cameras/<int:pk>/quality/leave/", quality_deeds.leave, name="quality-leave"),
+    path("cameras/<int:pk>/quality/learn/", quality_deeds.learn, name="quality-learn"),
     path("cameras/<int:pk>/test/", camera.test, name="camera-test"),
     path("cameras/<int:pk>/geometry/", geometry.edit, name="geometry-edit"),
     path("shots/<uuid:pk>/", geometry.shot, name="geometry-shot"),
