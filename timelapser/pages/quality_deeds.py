@@ -1,4 +1,4 @@
-"""What operators do about quality: end degraded mode, learn a view anew, flag a picture or not, restore a discarded one."""
+"""What operators do about quality: leave degraded mode, learn a view anew, flag a picture, restore a discarded one."""
 
 from __future__ import annotations
 
