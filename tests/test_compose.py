@@ -122,7 +122,7 @@ def test_defaults_are_the_documented_ones():
     given = SERVICES["web"]["environment"]
     for name, default in described_settings():
         if name in given and name not in own:
-            assert given[name] == f"${{{name}:-{default}}}"
+            assert given[name] == f"${{{name}:-{default or ''}}}"
 
 
 def test_image_takes_the_sources_and_nothing_else():

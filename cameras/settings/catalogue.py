@@ -22,10 +22,10 @@ GROUPS = (PICTURES, QUALITY, DEGRADED, HEALTH, THUMBNAILS, WEATHER)
 DETECTORS: tuple[tuple[str, str], ...] = (
     ("file", "File"),
     ("bits", "Wrong bits"),
-    ("uniform", "One colour"),
     ("missing", "Missing part"),
     ("green", "Green"),
     ("green_cast", "Green cast"),
+    ("uniform", "One colour"),
     ("ghosting", "Ghosting"),
     ("smear", "Smear"),
     ("patches", "Broken blocks"),

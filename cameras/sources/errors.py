@@ -13,6 +13,7 @@
     |-- NotFound            the camera knows no such path, file or folder
     |-- NotAVideo           an answer, but no video stream
     |-- NotAPicture         an answer, but no JPEG or PNG
+    |-- NotOnvif            an answer, but not in the language of ONVIF (onvif.py)
     |-- TooLarge            more bytes than allowed
     `-- BrokenPicture       a damaged or half picture
 

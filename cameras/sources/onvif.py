@@ -37,6 +37,7 @@ class NotOnvif(SourceError):
     """What answers there does not speak ONVIF."""
 
     code = "not_onvif"
+    advice = "Its streams are looked for by known paths instead."
 
 
 @dataclass(frozen=True, slots=True)
